@@ -1,0 +1,171 @@
+# One non-recursive file. `make help` lists the targets.
+#
+#   BUILD=dir         where everything goes (default build)
+#   WERROR=1          warnings are errors
+#   SANITIZE=a,b      sanitizers for what is linked dynamically (makedist, client, unit tests)
+
+BUILD     ?= build
+CC        := gcc
+STATIC_CC := musl-gcc
+FUZZ_CC   := clang
+MULTIARCH := $(shell gcc -print-multiarch)
+VERSION   := 5.0.0
+
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes \
+	-Wmissing-prototypes -Wold-style-definition -Wwrite-strings -Wpointer-arith -Wcast-align \
+	-Wcast-qual -Wformat=2 -Wundef -Wvla -Wnull-dereference -Wdouble-promotion -Wconversion \
+	-Wsign-conversion -Wswitch-enum -Wimplicit-fallthrough -Wredundant-decls
+ifneq ($(WERROR),)
+WARNINGS += -Werror
+endif
+
+COMMON := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DCVMFSEXEC_VERSION='"$(VERSION)"' -I. \
+	$(WARNINGS) -MMD -MP
+
+# Programs of the node that run before anything is unpacked: static, small, musl.
+# The kernel's headers and zstd.h come from the system's directories, behind musl's own.
+STATIC_CFLAGS  := $(COMMON) -Os -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables \
+	-idirafter /usr/include -idirafter /usr/include/$(MULTIARCH)
+STATIC_LDFLAGS := -static -Wl,--gc-sections -Wl,-z,noseparate-code -Wl,--build-id=none -s
+
+# Everything else: the system's libraries.
+NATIVE_CFLAGS  := $(COMMON) -O2 -g -fPIC -fstack-protector-strong \
+	$(shell pkg-config --cflags fuse3 libcurl libelf libarchive sqlite3 libcrypto zlib libzstd)
+NATIVE_LDFLAGS := -Wl,-z,relro -Wl,--as-needed -Wl,--hash-style=gnu
+ifneq ($(SANITIZE),)
+NATIVE_CFLAGS  += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
+NATIVE_LDFLAGS += -fsanitize=$(SANITIZE)
+else
+NATIVE_CFLAGS  += -D_FORTIFY_SOURCE=2
+endif
+
+PACKER_LIBS := -lelf -larchive -lzstd -lcrypto
+CLIENT_LIBS := -lfuse3 -lsqlite3 -lcrypto -lz -ldl -lpthread
+
+# The rooms. A source file belongs to the archive of its folder, a main to its program.
+BASE_SOURCES   := $(wildcard payload/base/*.c)
+CONFIG_SOURCES := $(wildcard payload/config/*.c)
+LAUNCH_SOURCES := $(wildcard payload/launch/*.c)
+CLIENT_SOURCES := $(filter-out payload/client/main.c payload/client/transfer.c,$(wildcard payload/client/*.c))
+STUB_SOURCES   := $(filter-out stub/stub.c,$(wildcard stub/*.c))
+PACKER_SOURCES := $(filter-out packer/makedist.c,$(wildcard packer/*.c))
+
+static_objects = $(patsubst %.c,$(BUILD)/static/%.o,$(1))
+native_objects = $(patsubst %.c,$(BUILD)/native/%.o,$(1))
+
+LAUNCHERS := $(addprefix $(BUILD)/,cvmfsexec mountrepo umountrepo)
+PROGRAMS  := $(BUILD)/stub $(LAUNCHERS) $(BUILD)/makedist $(BUILD)/cvmfs2 \
+	$(BUILD)/libcvmfsexec-transfer.so
+
+all: $(PROGRAMS)
+
+-include $(wildcard $(BUILD)/*/*/*.d $(BUILD)/*/*/*/*.d $(BUILD)/tests/*.d)
+
+.PHONY: all check unit e2e demo bench fuzz analyse format install clean help deps
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+help:
+	@echo 'make            build everything into build/'
+	@echo 'make demo       install what is missing, build, bundle, and run a job on a small repository'
+	@echo 'make check      install what is missing, build, and run all tests'
+	@echo 'make bench      measure, as ratios against the bare system'
+	@echo 'make fuzz       run every fuzz target for a while (FUZZ_SECONDS=30 each)'
+	@echo 'make analyse    static analysers'
+	@echo 'make format     clang-format over all sources'
+	@echo 'make install    DESTDIR and PREFIX as usual'
+	@echo 'make clean      remove build/'
+
+$(BUILD)/static/%.o: %.c
+	@mkdir -p $(@D)
+	$(STATIC_CC) $(STATIC_CFLAGS) -c -o $@ $<
+
+$(BUILD)/native/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(NATIVE_CFLAGS) -c -o $@ $<
+
+archive = @mkdir -p $(@D) && rm -f $@ && ar rcs $@ $^
+
+$(BUILD)/static/base.a: $(call static_objects,$(BASE_SOURCES))
+	$(archive)
+$(BUILD)/static/config.a: $(call static_objects,$(CONFIG_SOURCES))
+	$(archive)
+$(BUILD)/static/launch.a: $(call static_objects,$(LAUNCH_SOURCES))
+	$(archive)
+$(BUILD)/static/stub.a: $(call static_objects,$(STUB_SOURCES))
+	$(archive)
+$(BUILD)/native/base.a: $(call native_objects,$(BASE_SOURCES))
+	$(archive)
+$(BUILD)/native/config.a: $(call native_objects,$(CONFIG_SOURCES))
+	$(archive)
+$(BUILD)/native/launch.a: $(call native_objects,$(LAUNCH_SOURCES))
+	$(archive)
+$(BUILD)/native/stub.a: $(call native_objects,$(STUB_SOURCES))
+	$(archive)
+$(BUILD)/native/client.a: $(call native_objects,$(CLIENT_SOURCES))
+	$(archive)
+$(BUILD)/native/packer.a: $(call native_objects,$(PACKER_SOURCES))
+	$(archive)
+
+LIBZSTD_STATIC := $(shell pkg-config --variable=libdir libzstd)/libzstd.a
+
+$(BUILD)/stub: $(BUILD)/static/stub/stub.o $(BUILD)/static/stub.a $(BUILD)/static/base.a
+	$(STATIC_CC) $(STATIC_LDFLAGS) -o $@ $^ $(LIBZSTD_STATIC)
+
+$(LAUNCHERS): $(BUILD)/%: $(BUILD)/static/payload/%.o $(BUILD)/static/launch.a \
+		$(BUILD)/static/config.a $(BUILD)/static/base.a
+	$(STATIC_CC) $(STATIC_LDFLAGS) -o $@ $^
+
+$(BUILD)/makedist: $(BUILD)/native/packer/makedist.o $(BUILD)/native/packer.a \
+		$(BUILD)/native/stub.a $(BUILD)/native/base.a
+	$(CC) $(NATIVE_LDFLAGS) -o $@ $^ $(PACKER_LIBS)
+
+$(BUILD)/cvmfs2: $(BUILD)/native/payload/client/main.o $(BUILD)/native/client.a \
+		$(BUILD)/native/config.a $(BUILD)/native/base.a
+	$(CC) $(NATIVE_LDFLAGS) -Wl,-rpath,'$$ORIGIN' -o $@ $^ $(CLIENT_LIBS)
+
+# The only part of the client that needs libcurl and its thirty libraries: loaded when the first
+# object has to be fetched, so that a start from a full cache never pays for them.
+$(BUILD)/libcvmfsexec-transfer.so: $(BUILD)/native/payload/client/transfer.o
+	$(CC) $(NATIVE_LDFLAGS) -shared -Wl,-soname,$(@F) -o $@ $^ -lcurl
+
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%.t,$(wildcard tests/unit/test_*.c))
+
+$(BUILD)/tests/%.t: tests/unit/%.c $(BUILD)/native/launch.a $(BUILD)/native/client.a \
+		$(BUILD)/native/config.a $(BUILD)/native/packer.a $(BUILD)/native/stub.a \
+		$(BUILD)/native/base.a
+	@mkdir -p $(@D)
+	$(CC) $(NATIVE_CFLAGS) -MF $(@:.t=.d) $(NATIVE_LDFLAGS) -o $@ $^ $(CLIENT_LIBS) $(PACKER_LIBS)
+
+# Tests. Unit tests are programs, end-to-end tests are scripts; both speak TAP.
+E2E_TESTS := $(wildcard tests/e2e/*.t)
+PROVE     := CVMFSEXEC_BUILD=$(abspath $(BUILD)) prove --timer --failures --merge
+
+deps:
+	@scripts/install-deps
+
+unit: $(UNIT_TESTS)
+	$(PROVE) $(UNIT_TESTS)
+
+e2e: all $(TEST_HELPERS)
+	$(PROVE) $(E2E_TESTS)
+
+check: deps
+	@$(MAKE) --no-print-directory all tests-built
+	$(PROVE) $(UNIT_TESTS) $(E2E_TESTS)
+
+.PHONY: tests-built
+tests-built: $(UNIT_TESTS) $(TEST_HELPERS)
+
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@CVMFSEXEC_BUILD=$(abspath $(BUILD)) scripts/demo
+
+bench: all
+	@CVMFSEXEC_BUILD=$(abspath $(BUILD)) scripts/bench
+
+format:
+	clang-format -i $(wildcard */*.[ch] */*/*.[ch])
+
+clean:
+	rm -rf $(BUILD)
