@@ -1,0 +1,67 @@
+/* The cache directory: decompressed objects under their hash, in the official layout
+ * (cvmfs-format.md 10.9, 10.10), used by any number of processes at once.
+ *
+ * Objects appear by rename and never change. Whoever finds the quota exceeded cleans up under a
+ * lock. There is no index to rebuild after a crash. */
+#ifndef CVMFSEXEC_CLIENT_CACHE_H
+#define CVMFSEXEC_CLIENT_CACHE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "payload/base/error.h"
+#include "payload/client/hash.h"
+
+struct cache;
+
+struct cache_options {
+    const char *directory; /* made when missing */
+    int64_t limit;         /* bytes; 0 or less: unmanaged, nothing is ever removed */
+    bool alien;            /* shared by several users: directories 0770, objects 0660 */
+};
+
+int cache_create(const struct cache_options *options, struct cache **cache, struct error *error);
+void cache_destroy(struct cache *cache);
+
+/* The directory's descriptor, for the files of others in it; owned by the cache. */
+int cache_directory(const struct cache *cache);
+
+/* A descriptor of the object, open for reading, which the caller closes; -ENOENT when absent. */
+int cache_find(struct cache *cache, const struct hash *hash);
+
+/* An object under construction: an unnamed or temporary file that only a commit makes visible. */
+struct cache_transaction {
+    int fd; /* write to it, from offset 0 */
+    char name[64];
+};
+int cache_begin(struct cache *cache, struct cache_transaction *transaction, struct error *error);
+/* Makes `size` written bytes the object `hash`. Leaves `fd` open for reading, now the caller's.
+ * 0, or -ENOSPC for an object over half of the limit, or -errno; then it is aborted already. */
+int cache_commit(struct cache *cache, struct cache_transaction *transaction,
+                 const struct hash *hash, uint64_t size, struct error *error);
+/* Throws it away; closes `fd`. */
+void cache_abort(struct cache *cache, struct cache_transaction *transaction);
+/* Moves it to quarantaine/<hash> for analysis (sic, the official name); closes `fd`. */
+void cache_quarantine(struct cache *cache, struct cache_transaction *transaction,
+                      const struct hash *hash);
+
+/* Removes an object that turned out to be damaged. */
+int cache_remove(struct cache *cache, const struct hash *hash);
+
+/* The breadcrumb cvmfschecksum.<fqrn>: which root catalog this cache knows last.
+ * `checked` is the file's modification time: when a server last confirmed it. */
+struct cache_breadcrumb {
+    struct hash catalog;
+    uint64_t timestamp; /* 0 when the file does not say */
+    uint64_t revision;  /* 0 when the file does not say */
+    int64_t checked;
+};
+int cache_breadcrumb_load(struct cache *cache, const char *fqrn,
+                          struct cache_breadcrumb *breadcrumb);
+int cache_breadcrumb_store(struct cache *cache, const char *fqrn,
+                           const struct cache_breadcrumb *breadcrumb);
+
+/* Bytes in use (approximate between clean-ups) and the limit; both 0 when unmanaged. */
+void cache_usage(struct cache *cache, uint64_t *used, uint64_t *limit);
+
+#endif
