@@ -2,11 +2,16 @@
  * (cvmfs-format.md 10.9, 10.10), used by any number of processes at once.
  *
  * Objects appear by rename and never change. Whoever finds the quota exceeded cleans up under a
- * lock. There is no index to rebuild after a crash. */
+ * lock. There is no index to rebuild after a crash.
+ *
+ * Nothing is ever synced to the disk: after a crash of the machine an object may be shorter than it
+ * was, or empty. The cache does not know how long it should be; whoever opens one compares, and
+ * removes what is damaged. All functions may be called by any thread. */
 #ifndef CVMFSEXEC_CLIENT_CACHE_H
 #define CVMFSEXEC_CLIENT_CACHE_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "payload/base/error.h"
@@ -20,13 +25,16 @@ struct cache_options {
     bool alien;            /* shared by several users: directories 0770, objects 0660 */
 };
 
+/* Makes the directory and its structure where they are missing; on a complete cache that is three
+ * system calls. 0 or a negative errno. */
 int cache_create(const struct cache_options *options, struct cache **cache, struct error *error);
-void cache_destroy(struct cache *cache);
+void cache_destroy(struct cache *cache); /* NULL is allowed */
 
 /* The directory's descriptor, for the files of others in it; owned by the cache. */
 int cache_directory(const struct cache *cache);
 
-/* A descriptor of the object, open for reading, which the caller closes; -ENOENT when absent. */
+/* A descriptor of the object, open for reading, which the caller closes; -ENOENT when absent, or
+ * another negative errno. In a managed cache this counts as a use of the object. */
 int cache_find(struct cache *cache, const struct hash *hash);
 
 /* An object under construction: an unnamed or temporary file that only a commit makes visible. */
@@ -35,17 +43,19 @@ struct cache_transaction {
     char name[64];
 };
 int cache_begin(struct cache *cache, struct cache_transaction *transaction, struct error *error);
-/* Makes `size` written bytes the object `hash`. Leaves `fd` open for reading, now the caller's.
- * 0, or -ENOSPC for an object over half of the limit, or -errno; then it is aborted already. */
+/* Makes `size` written bytes the object `hash`; where that object is there already, it stays and
+ * these bytes go. Leaves `fd` open for reading, now the caller's. May clean up the cache.
+ * 0, or -ENOSPC for an object over half of the limit, -EIO when the file does not have `size`
+ * bytes, or -errno; then it is aborted already. */
 int cache_commit(struct cache *cache, struct cache_transaction *transaction,
                  const struct hash *hash, uint64_t size, struct error *error);
-/* Throws it away; closes `fd`. */
+/* Throws it away; closes `fd`. Nothing happens to one that was aborted already. */
 void cache_abort(struct cache *cache, struct cache_transaction *transaction);
 /* Moves it to quarantaine/<hash> for analysis (sic, the official name); closes `fd`. */
 void cache_quarantine(struct cache *cache, struct cache_transaction *transaction,
                       const struct hash *hash);
 
-/* Removes an object that turned out to be damaged. */
+/* Removes an object that turned out to be damaged. 0, also when it was not there, or -errno. */
 int cache_remove(struct cache *cache, const struct hash *hash);
 
 /* The breadcrumb cvmfschecksum.<fqrn>: which root catalog this cache knows last.
@@ -56,10 +66,15 @@ struct cache_breadcrumb {
     uint64_t revision;  /* 0 when the file does not say */
     int64_t checked;
 };
+/* 0, -ENOENT, -EINVAL for a file that says something else, or another negative errno. */
 int cache_breadcrumb_load(struct cache *cache, const char *fqrn,
                           struct cache_breadcrumb *breadcrumb);
+/* Replaces the file, or where it says the same already, only sets its time to `checked`.
+ * 0 or a negative errno. */
 int cache_breadcrumb_store(struct cache *cache, const char *fqrn,
                            const struct cache_breadcrumb *breadcrumb);
+/* The text form, <hash>[T<timestamp>][R<revision>]; leaves `checked` alone. 0 or -EINVAL. */
+int cache_breadcrumb_parse(const char *text, size_t length, struct cache_breadcrumb *breadcrumb);
 
 /* Bytes in use (approximate between clean-ups) and the limit; both 0 when unmanaged. */
 void cache_usage(struct cache *cache, uint64_t *used, uint64_t *limit);
