@@ -1,0 +1,16 @@
+/* Where this program stands, and the programs it works with. */
+#ifndef CVMFSEXEC_PACKER_COMPANION_H
+#define CVMFSEXEC_PACKER_COMPANION_H
+
+#include "payload/base/error.h"
+#include "payload/base/text.h"
+
+/* Appends the directory of the running program, links followed. 0 or a negative errno. */
+int companion_directory(struct text *directory, struct error *error);
+
+/* Appends the path of the file `name` that belongs to the program in `directory`: beside it, as in
+ * a build directory, or where an installation has it. 0; -ENOENT with words that name the places
+ * where it is not; -ENOMEM. */
+int companion_find(const char *directory, const char *name, struct text *path, struct error *error);
+
+#endif
