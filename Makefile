@@ -59,7 +59,7 @@ PROGRAMS  := $(BUILD)/stub $(LAUNCHERS) $(BUILD)/makedist $(BUILD)/cvmfs2 \
 
 all: $(PROGRAMS)
 
--include $(wildcard $(BUILD)/*/*/*.d $(BUILD)/*/*/*/*.d $(BUILD)/tests/*.d)
+-include $(wildcard $(foreach room,static native,$(BUILD)/$(room)/*/*.d $(BUILD)/$(room)/*/*/*.d) $(BUILD)/tests/*.d)
 
 .PHONY: all check unit e2e demo bench fuzz analyse format install clean help deps
 .DELETE_ON_ERROR:
