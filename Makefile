@@ -107,10 +107,19 @@ $(BUILD)/native/client.a: $(call native_objects,$(CLIENT_SOURCES))
 $(BUILD)/native/packer.a: $(call native_objects,$(PACKER_SOURCES))
 	$(archive)
 
-LIBZSTD_STATIC := $(shell pkg-config --variable=libdir libzstd)/libzstd.a
+LIBZSTD_STATIC := $(shell $(CC) -print-file-name=libzstd.a)
+
+# Debian's libzstd also reads the formats from before 2016. unpack.c hands it frames of today's
+# format only, so nothing ever calls those decoders, and the stub does without their 70 KB: their names are
+# given away here, before the linker would look for them in the library.
+LEGACY_ZSTD := $(foreach v,v05 v06 v07, \
+	$(addprefix ZSTD$(v)_,createDCtx freeDCtx decompress_usingDict findFrameSizeInfoLegacy \
+		getFrameParams) \
+	$(addprefix ZBUFF$(v)_,createDCtx freeDCtx decompressContinue decompressInitDictionary))
+STUB_LDFLAGS := $(foreach name,$(LEGACY_ZSTD),-Wl,--defsym=$(name)=abort)
 
 $(BUILD)/stub: $(BUILD)/static/stub/stub.o $(BUILD)/static/stub.a $(BUILD)/static/base.a
-	$(STATIC_CC) $(STATIC_LDFLAGS) -o $@ $^ $(LIBZSTD_STATIC)
+	$(STATIC_CC) $(STATIC_LDFLAGS) $(STUB_LDFLAGS) -o $@ $^ $(LIBZSTD_STATIC)
 
 $(LAUNCHERS): $(BUILD)/%: $(BUILD)/static/payload/%.o $(BUILD)/static/launch.a \
 		$(BUILD)/static/config.a $(BUILD)/static/base.a
