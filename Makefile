@@ -107,19 +107,22 @@ $(BUILD)/native/client.a: $(call native_objects,$(CLIENT_SOURCES))
 $(BUILD)/native/packer.a: $(call native_objects,$(PACKER_SOURCES))
 	$(archive)
 
-LIBZSTD_STATIC := $(shell $(CC) -print-file-name=libzstd.a)
-
-# Debian's libzstd also reads the formats from before 2016. unpack.c hands it frames of today's
-# format only, so nothing ever calls those decoders, and the stub does without their 70 KB: their names are
-# given away here, before the linker would look for them in the library.
+# Debian's libzstd without what the stub has no use for. Tables for unwinding C++ exceptions; and the
+# decoders of formats from before 2016, which nothing can reach because unpack.c lets only frames
+# of today's format pass: their names are given away here before the linker looks for them.
 LEGACY_ZSTD := $(foreach v,v05 v06 v07, \
 	$(addprefix ZSTD$(v)_,createDCtx freeDCtx decompress_usingDict findFrameSizeInfoLegacy \
 		getFrameParams) \
 	$(addprefix ZBUFF$(v)_,createDCtx freeDCtx decompressContinue decompressInitDictionary))
 STUB_LDFLAGS := $(foreach name,$(LEGACY_ZSTD),-Wl,--defsym=$(name)=abort)
 
-$(BUILD)/stub: $(BUILD)/static/stub/stub.o $(BUILD)/static/stub.a $(BUILD)/static/base.a
-	$(STATIC_CC) $(STATIC_LDFLAGS) $(STUB_LDFLAGS) -o $@ $^ $(LIBZSTD_STATIC)
+$(BUILD)/static/libzstd.a: $(shell $(CC) -print-file-name=libzstd.a)
+	@mkdir -p $(@D)
+	objcopy -R .eh_frame -R .rela.eh_frame $< $@
+
+$(BUILD)/stub: $(BUILD)/static/stub/stub.o $(BUILD)/static/stub.a $(BUILD)/static/base.a \
+		$(BUILD)/static/libzstd.a
+	$(STATIC_CC) $(STATIC_LDFLAGS) $(STUB_LDFLAGS) -o $@ $^
 
 $(LAUNCHERS): $(BUILD)/%: $(BUILD)/static/payload/%.o $(BUILD)/static/launch.a \
 		$(BUILD)/static/config.a $(BUILD)/static/base.a
