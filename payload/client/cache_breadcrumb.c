@@ -11,20 +11,20 @@
 #include "payload/base/text.h"
 #include "payload/client/cache.h"
 #include "payload/client/cache_layout.h"
+#include "payload/client/number.h"
 
 #define LONGEST_BREADCRUMB 256
 
-/* Reads decimal digits up to `end` or the first other byte. 0, or -EINVAL for none or too many. */
-static int parse_number(const char **at, const char *end, uint64_t *number)
+/* The number behind `letter`, if that is what `*at` begins with. 0 or -EINVAL. */
+static int parse_field(char letter, const char **at, const char *end, uint64_t *number)
 {
-    const char *begin = *at;
-    uint64_t value = 0;
-    for (; *at < end && **at >= '0' && **at <= '9'; (*at)++)
-        if (__builtin_mul_overflow(value, 10, &value) ||
-            __builtin_add_overflow(value, (uint64_t)(**at - '0'), &value))
-            return -EINVAL;
-    *number = value;
-    return *at > begin ? 0 : -EINVAL;
+    *number = 0;
+    if (*at == end || **at != letter)
+        return 0;
+    const char *digits = *at + 1;
+    size_t length = number_length(digits, (size_t)(end - digits));
+    *at = digits + length;
+    return number_parse(digits, length, number);
 }
 
 int cache_breadcrumb_parse(const char *text, size_t length, struct cache_breadcrumb *breadcrumb)
@@ -35,17 +35,11 @@ int cache_breadcrumb_parse(const char *text, size_t length, struct cache_breadcr
     const char *at = text;
     while (at < end && *at != 'T' && *at != 'R')
         at++;
-    breadcrumb->timestamp = 0;
-    breadcrumb->revision = 0;
     int result = hash_parse(text, (size_t)(at - text), &breadcrumb->catalog);
-    if (result == 0 && at < end && *at == 'T') {
-        at++;
-        result = parse_number(&at, end, &breadcrumb->timestamp);
-    }
-    if (result == 0 && at < end && *at == 'R') {
-        at++;
-        result = parse_number(&at, end, &breadcrumb->revision);
-    }
+    if (result == 0)
+        result = parse_field('T', &at, end, &breadcrumb->timestamp);
+    if (result == 0)
+        result = parse_field('R', &at, end, &breadcrumb->revision);
     return result == 0 && at == end ? 0 : -EINVAL;
 }
 
