@@ -1,0 +1,74 @@
+/* cvmfsexec: runs a command with repositories mounted under /cvmfs. Everything it does, in order:
+ * the command line; namespaces (outer); /cvmfs (root); clients, command, end (process_one). */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "payload/base/error.h"
+#include "payload/base/file.h"
+#include "payload/base/text.h"
+#include "payload/launch/caller.h"
+#include "payload/launch/options.h"
+#include "payload/launch/outer.h"
+#include "payload/launch/paths.h"
+#include "payload/launch/process_one.h"
+#include "payload/launch/root.h"
+
+#define EXIT_USAGE 1
+#define EXIT_REFUSED 1
+
+struct launch {
+    struct options options;
+    struct paths paths;
+    struct caller caller;
+};
+
+static int fail(const struct error *error, int exit_code)
+{
+    (void)dprintf(STDERR_FILENO, "cvmfsexec: %s\n", error->message);
+    return exit_code;
+}
+
+static int be_process_one(void *context, bool pid_namespace, int lifeline)
+{
+    struct launch *launch = context;
+    struct error error = ERROR_INIT;
+    struct root root;
+    if (root_prepare(&root, &error) < 0)
+        return fail(&error, EXIT_REFUSED);
+    const struct process_one_plan plan = {.paths = &launch->paths,
+                                          .caller = &launch->caller,
+                                          .root = &root,
+                                          .repositories = &launch->options.repositories,
+                                          .command = launch->options.command,
+                                          .take_requests = !launch->options.no_requests,
+                                          .pid_namespace = pid_namespace,
+                                          .lifeline = lifeline};
+    auto_text struct text report = TEXT_INIT;
+    int result = process_one_run(&plan, &report, &error);
+    if (report.length > 0)
+        (void)dprintf(STDERR_FILENO, "cvmfsexec: %s", report.bytes);
+    return result < 0 ? fail(&error, EXIT_REFUSED) : result;
+}
+
+int main(int count, char **arguments)
+{
+    (void)count;
+    struct error error = ERROR_INIT;
+    auto_options struct options options = OPTIONS_INIT;
+    if (options_parse(&options, arguments, &error) < 0) {
+        (void)fail(&error, EXIT_USAGE);
+        (void)file_write_full(STDERR_FILENO, options_usage, strlen(options_usage));
+        return EXIT_USAGE;
+    }
+    if (options.show_version)
+        return dprintf(STDOUT_FILENO, "%s\n", CVMFSEXEC_VERSION) < 0;
+    if (options.show_help)
+        return file_write_full(STDOUT_FILENO, options_usage, strlen(options_usage)) < 0;
+    struct launch launch = {.options = options};
+    if (paths_find(&launch.paths, &error) < 0 || caller_remember(&launch.caller, &error) < 0)
+        return fail(&error, EXIT_REFUSED);
+    int result = outer_run(&launch.caller, be_process_one, &launch, &error);
+    paths_free(&launch.paths);
+    return result < 0 ? fail(&error, EXIT_REFUSED) : result;
+}

@@ -1,0 +1,40 @@
+/* close_range(2) where the kernel has it (5.9), otherwise one by one. */
+#include "payload/launch/descriptors.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "payload/base/scope.h"
+
+#ifndef SYS_close_range
+#define SYS_close_range 436 /* the same number on every architecture */
+#endif
+
+static int close_listed(int first)
+{
+    auto_directory DIR *directory = opendir("/proc/self/fd");
+    if (!directory)
+        return -errno;
+    for (;;) {
+        errno = 0;
+        const struct dirent *entry = readdir(directory);
+        if (!entry)
+            return -errno;
+        char *end;
+        long fd = strtol(entry->d_name, &end, 10);
+        if (end != entry->d_name && *end == '\0' && fd >= first && fd <= INT_MAX &&
+            fd != dirfd(directory))
+            (void)close((int)fd); /* it was listed, so it is open */
+    }
+}
+
+int descriptors_close_from(int first)
+{
+    if (syscall(SYS_close_range, (unsigned)first, ~0U, 0U) == 0)
+        return 0;
+    return close_listed(first);
+}

@@ -1,0 +1,242 @@
+/* The table of mounted repositories. The file system with their mount points is writable only while
+ * clients are being started; then it holds a flat configuration file for each of them, too. */
+#include "payload/launch/mounts.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "payload/base/file.h"
+#include "payload/base/scope.h"
+
+/* One process inside that waits for an answer. */
+struct waiter {
+    int reply;
+    struct waiter *next;
+};
+
+struct mount_entry {
+    char *fqrn;
+    char *path;
+    struct client_run run;  /* while it is starting: a pid that is not -1 */
+    struct waiter *waiters; /* those to be answered when the client has reported */
+    struct mount_entry *next;
+};
+
+static struct client_plan entry_plan(const struct mounts *mounts, const struct mount_entry *entry)
+{
+    return (struct client_plan){.paths = mounts->paths,
+                                .caller = mounts->caller,
+                                .fqrn = entry->fqrn,
+                                .repositories = ROOT_REPOSITORIES,
+                                .configuration = ROOT_REPOSITORIES,
+                                .mount = true};
+}
+
+static struct mount_entry *entry_find(const struct mounts *mounts, const char *fqrn)
+{
+    struct mount_entry *entry = mounts->first;
+    while (entry && strcmp(entry->fqrn, fqrn) != 0)
+        entry = entry->next;
+    return entry;
+}
+
+static void entry_free(struct mount_entry *entry)
+{
+    free(entry->fqrn);
+    free(entry->path);
+    free(entry);
+}
+
+static struct mount_entry *entry_new(const char *fqrn)
+{
+    auto_text struct text path = TEXT_INIT;
+    struct mount_entry *entry = calloc(1, sizeof *entry);
+    if (!entry)
+        return NULL;
+    entry->run = (struct client_run)CLIENT_RUN_INIT;
+    entry->fqrn = strdup(fqrn);
+    if (!entry->fqrn || text_printf(&path, ROOT_REPOSITORIES "/%s", fqrn) < 0) {
+        entry_free(entry);
+        return NULL;
+    }
+    entry->path = text_steal(&path);
+    return entry;
+}
+
+static void entry_remove(struct mounts *mounts, struct mount_entry *entry)
+{
+    struct mount_entry **link = &mounts->first;
+    while (*link != entry)
+        link = &(*link)->next;
+    *link = entry->next;
+    (void)rmdir(entry->path); /* an empty directory that stays hurts nobody */
+    entry_free(entry);
+}
+
+/* Closes the file system behind the last of several clients. */
+static int end_writing(struct mounts *mounts, struct error *error)
+{
+    return mounts->starting == 0 ? root_set_writable(mounts->root, false, error) : 0;
+}
+
+static int entry_start(struct mounts *mounts, struct mount_entry *entry, struct error *error)
+{
+    int result = root_set_writable(mounts->root, true, error);
+    if (result < 0)
+        return result;
+    if (mkdir(entry->path, 0755) < 0 && errno != EEXIST) {
+        result = error_system(error, -errno, "making %s", entry->path);
+    } else {
+        const struct client_plan plan = entry_plan(mounts, entry);
+        result = client_start(&plan, &entry->run, error);
+    }
+    if (result < 0) {
+        (void)end_writing(mounts, NULL); /* the first failure is the one to report */
+        return result;
+    }
+    mounts->starting++;
+    return 0;
+}
+
+static int wait_for_entry(struct mount_entry *entry, int reply, struct error *error)
+{
+    struct waiter *waiter = malloc(sizeof *waiter);
+    if (!waiter)
+        return error_system(error, -ENOMEM, "waiting for %s", entry->fqrn);
+    *waiter = (struct waiter){.reply = reply, .next = entry->waiters};
+    entry->waiters = waiter;
+    return 0;
+}
+
+static int start(struct mounts *mounts, const char *fqrn, int *reply, struct error *error)
+{
+    struct mount_entry *entry = entry_find(mounts, fqrn);
+    if (!entry) {
+        entry = entry_new(fqrn);
+        if (!entry)
+            return error_system(error, -ENOMEM, "mounting %s", fqrn);
+        int result = entry_start(mounts, entry, error);
+        if (result < 0) {
+            entry_free(entry);
+            return result;
+        }
+        entry->next = mounts->first;
+        mounts->first = entry;
+    }
+    if (*reply >= 0 && entry->run.pid >= 0) {
+        int result = wait_for_entry(entry, *reply, error);
+        if (result == 0)
+            *reply = -1;
+        return result;
+    }
+    return 0;
+}
+
+int mounts_start(struct mounts *mounts, const char *fqrn, int reply, struct error *error)
+{
+    int result = start(mounts, fqrn, &reply, error);
+    if (reply >= 0 && result == 0)
+        request_answer(reply, 0, NULL, 0);
+    else if (reply >= 0)
+        request_answer(reply, 1, error->message, strlen(error->message));
+    return result;
+}
+
+static void answer_waiters(struct mount_entry *entry, int code, const struct text *report)
+{
+    while (entry->waiters) {
+        struct waiter *waiter = entry->waiters;
+        entry->waiters = waiter->next;
+        request_answer(waiter->reply, code, report->bytes, report->length);
+        free(waiter);
+    }
+}
+
+int mounts_child_ended(struct mounts *mounts, pid_t pid, int wait_status, struct error *error)
+{
+    struct mount_entry *entry = mounts->first;
+    while (entry && entry->run.pid != pid)
+        entry = entry->next;
+    if (!entry)
+        return 0;
+    auto_text struct text report = TEXT_INIT;
+    const struct client_plan plan = entry_plan(mounts, entry);
+    int code = client_finish(&plan, &entry->run, wait_status, &report);
+    bool asked_for = entry->waiters != NULL;
+    answer_waiters(entry, code, &report);
+    if (code != 0) {
+        /* The client may have failed before or after it was mounted. */
+        (void)umount2(entry->path, MNT_DETACH);
+        entry_remove(mounts, entry);
+    }
+    if (code != 0 && !asked_for) {
+        if (mounts->failure == 0)
+            mounts->failure = code;
+        (void)text_append(&mounts->report, report.bytes, report.length);
+    }
+    mounts->starting--;
+    return end_writing(mounts, error);
+}
+
+static int unmount_entry(struct mounts *mounts, struct mount_entry *entry, bool lazily,
+                         struct error *error)
+{
+    if (entry->run.pid >= 0)
+        return error_set(error, -EBUSY, "%s is just being mounted", entry->fqrn);
+    if (umount2(entry->path, lazily ? MNT_DETACH : 0) < 0)
+        return error_system(error, -errno, "unmounting %s", entry->path);
+    int result = root_set_writable(mounts->root, true, error);
+    entry_remove(mounts, entry);
+    return result == 0 ? end_writing(mounts, error) : result;
+}
+
+static int unmount_request(struct mounts *mounts, const struct request *request,
+                           struct error *error)
+{
+    bool lazily = request->verb == REQUEST_UNMOUNT_LAZILY;
+    if (strcmp(request->fqrn, REQUEST_ALL) != 0) {
+        struct mount_entry *entry = entry_find(mounts, request->fqrn);
+        if (!entry)
+            return error_set(error, -EINVAL, "%s is not mounted", request->fqrn);
+        return unmount_entry(mounts, entry, lazily, error);
+    }
+    int result = 0;
+    struct mount_entry *next;
+    for (struct mount_entry *entry = mounts->first; entry; entry = next) {
+        next = entry->next;
+        int one = unmount_entry(mounts, entry, lazily, result == 0 ? error : NULL);
+        if (result == 0)
+            result = one;
+    }
+    return result;
+}
+
+void mounts_answer_unmount(struct mounts *mounts, const struct request *request)
+{
+    struct error error = ERROR_INIT;
+    int result = unmount_request(mounts, request, &error);
+    request_answer(request->reply, result < 0 ? 1 : 0, error.message, strlen(error.message));
+}
+
+bool mounts_end(struct mounts *mounts)
+{
+    for (const struct mount_entry *entry = mounts->first; entry; entry = entry->next)
+        (void)umount2(entry->path,
+                      MNT_FORCE | MNT_DETACH); /* what fails, ends with the namespace */
+    return mounts->first != NULL;
+}
+
+void mounts_free(struct mounts *mounts)
+{
+    while (mounts->first) {
+        struct mount_entry *entry = mounts->first;
+        mounts->first = entry->next;
+        answer_waiters(entry, 1, &(struct text)TEXT_INIT);
+        entry_free(entry);
+    }
+    text_free(&mounts->report);
+}

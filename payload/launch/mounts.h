@@ -1,0 +1,48 @@
+/* The repositories under /cvmfs, for process 1: which are mounted or about to be, and who waits for
+ * it. Never waits itself: it starts clients, and is told which children have ended. */
+#ifndef CVMFSEXEC_LAUNCH_MOUNTS_H
+#define CVMFSEXEC_LAUNCH_MOUNTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "payload/base/error.h"
+#include "payload/base/text.h"
+#include "payload/launch/caller.h"
+#include "payload/launch/client.h"
+#include "payload/launch/paths.h"
+#include "payload/launch/request.h"
+#include "payload/launch/root.h"
+
+struct mount_entry; /* one repository */
+
+struct mounts {
+    const struct paths *paths;
+    const struct caller *caller;
+    struct root *root;
+    struct mount_entry *first; /* in the order of mounting, latest first */
+    size_t starting;           /* how many clients have not reported yet */
+    int failure;               /* the exit code of the first that failed with nobody asking, or 0 */
+    struct text report;        /* what those that failed had to say */
+};
+
+/* Begins to mount a repository. `reply` is answered when that is done (and closed), or -1. A
+ * repository that is mounted already is done at once. 0 or a negative errno; `reply` belongs to the
+ * table in any case. */
+int mounts_start(struct mounts *mounts, const char *fqrn, int reply, struct error *error);
+
+/* To be told of every child that has ended; one that is no client is passed over.
+ * 0 or a negative errno. */
+int mounts_child_ended(struct mounts *mounts, pid_t pid, int wait_status, struct error *error);
+
+/* Unmounts one repository, or all for REQUEST_ALL, and answers. */
+void mounts_answer_unmount(struct mounts *mounts, const struct request *request);
+
+/* Unmounts all at once, whoever still uses them, the latest first; their clients end by themselves
+ * then. Says whether there was any. */
+bool mounts_end(struct mounts *mounts);
+
+void mounts_free(struct mounts *mounts);
+
+#endif

@@ -1,0 +1,34 @@
+/* The processes that run under the launcher. */
+#ifndef CVMFSEXEC_LAUNCH_PROCESSES_H
+#define CVMFSEXEC_LAUNCH_PROCESSES_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+struct processes {
+    pid_t *pids;
+    size_t count;
+    size_t capacity;
+};
+
+#define PROCESSES_INIT                          \
+    {                                           \
+        .pids = NULL, .count = 0, .capacity = 0 \
+    }
+
+/* Appends the children of the calling process, as /proc shows them. When `below` is not NULL, only
+ * those whose executable is in that directory or under it. 0 or a negative errno. */
+int processes_add_children(struct processes *processes, const char *below);
+
+/* Takes out a process, if it is there. */
+void processes_remove(struct processes *processes, pid_t pid);
+
+/* Kills all children, and with a "child subreaper" (prctl(2)) their children in turn, until none is
+ * left. 0 or a negative errno. */
+int processes_kill_all(void);
+
+void processes_free(struct processes *processes);
+
+#define auto_processes __attribute__((cleanup(processes_free)))
+
+#endif

@@ -1,0 +1,180 @@
+/* Making /cvmfs. Needs no scratch directory: the tmpfs that becomes the new root is mounted on "/"
+ * itself. A path that begins with "/" still leads into the old root then, since the process's root
+ * directory lies beneath the new mount, and one that begins with "/.." into the new one: ".." of a
+ * root is that root, and what is mounted on it (path_resolution(7), "..").
+ *
+ * The tmpfs has size=0, which is no limit but makes statfs(2) count no blocks: df lists only the
+ * repositories. */
+#include "payload/launch/root.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "payload/base/scope.h"
+#include "payload/base/text.h"
+
+#define NEW_ROOT "/.."
+
+static int mount_tmpfs(const char *where, struct error *error)
+{
+    if (mount("cvmfsexec", where, "tmpfs", MS_NOSUID | MS_NODEV, "size=0,mode=755") < 0)
+        return error_system(error, -errno, "mounting a tmpfs on %s", where);
+    return 0;
+}
+
+static int bind_directory(int new_root, const char *name, const char *old, const char *new)
+{
+    if (mkdirat(new_root, name, 0755) < 0)
+        return -errno;
+    if (mount(old, new, NULL, MS_BIND | MS_REC, NULL) == 0)
+        return 0;
+    int code = -errno;
+    (void)unlinkat(new_root, name, AT_REMOVEDIR); /* it is empty, and ours */
+    return code;
+}
+
+static int bind_file(int new_root, const char *name, const char *old, const char *new)
+{
+    auto_fd int fd = openat(new_root, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (fd < 0)
+        return -errno;
+    if (mount(old, new, NULL, MS_BIND, NULL) == 0)
+        return 0;
+    int code = -errno;
+    (void)unlinkat(new_root, name, 0); /* it is empty, and ours */
+    return code;
+}
+
+static int copy_link(int old_root, int new_root, const char *name)
+{
+    char target[PATH_MAX];
+    ssize_t length = readlinkat(old_root, name, target, sizeof target - 1);
+    if (length < 0)
+        return -errno;
+    target[length] = '\0';
+    return symlinkat(target, new_root, name) < 0 ? -errno : 0;
+}
+
+static unsigned char entry_type(int old_root, const struct dirent *entry)
+{
+    if (entry->d_type != DT_UNKNOWN)
+        return entry->d_type;
+    struct stat status;
+    if (fstatat(old_root, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+        return DT_UNKNOWN;
+    return S_ISDIR(status.st_mode) ? DT_DIR : S_ISLNK(status.st_mode) ? DT_LNK : DT_REG;
+}
+
+/* An entry that cannot be taken over (it is unreadable, or gone by now) is no failure: a job that
+ * needs it says so better than we can. */
+static void take_over_entry(int old_root, int new_root, const struct dirent *entry)
+{
+    char old[NAME_MAX + 2];
+    char new[NAME_MAX + 5];
+    (void)snprintf(old, sizeof old, "/%s", entry->d_name); /* a name is at most NAME_MAX long */
+    (void)snprintf(new, sizeof new, NEW_ROOT "/%s", entry->d_name);
+    unsigned char type = entry_type(old_root, entry);
+    if (type == DT_LNK)
+        (void)copy_link(old_root, new_root, entry->d_name);
+    else if (type == DT_DIR)
+        (void)bind_directory(new_root, entry->d_name, old, new);
+    else if (type != DT_UNKNOWN)
+        (void)bind_file(new_root, entry->d_name, old, new);
+}
+
+static int take_over_entries(int new_root, struct error *error)
+{
+    auto_directory DIR *directory = opendir("/");
+    if (!directory)
+        return error_system(error, -errno, "reading the root directory");
+    for (;;) {
+        errno = 0;
+        const struct dirent *entry = readdir(directory);
+        if (!entry)
+            break;
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+            strcmp(entry->d_name, "cvmfs") != 0)
+            take_over_entry(dirfd(directory), new_root, entry);
+    }
+    if (errno != 0)
+        return error_system(error, -errno, "reading the root directory");
+    if (mkdirat(new_root, "cvmfs", 0755) < 0)
+        return error_system(error, -errno, "making /cvmfs");
+    return 0;
+}
+
+/* The old root is stacked upon the new one for a moment, and then taken off. pivot_root(2),
+ * "pivot_root(".", ".")". */
+static int change_root(int new_root, struct error *error)
+{
+    if (fchdir(new_root) < 0 || syscall(SYS_pivot_root, ".", ".") < 0)
+        return error_system(error, -errno, "changing to the new root directory");
+    if (umount2(".", MNT_DETACH) < 0)
+        return error_system(error, -errno, "leaving the old root directory");
+    return 0;
+}
+
+/* By name, for the old directory itself is on a mount that is no longer part of the tree; but
+ * rather there than nowhere. */
+static int return_to(const char *name, int old, struct error *error)
+{
+    if (name && chdir(name) == 0)
+        return 0;
+    if (old >= 0 && fchdir(old) == 0)
+        return 0;
+    if (chdir("/") < 0)
+        return error_system(error, -errno, "returning to the working directory");
+    return 0;
+}
+
+static int replace_root(struct error *error)
+{
+    auto_free char *directory = getcwd(NULL, 0);
+    auto_fd int old_directory = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int result = mount_tmpfs("/", error);
+    if (result < 0)
+        return result;
+    auto_fd int new_root = open(NEW_ROOT, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (new_root < 0)
+        return error_system(error, -errno, "opening the new root directory");
+    result = take_over_entries(new_root, error);
+    if (result == 0)
+        result = change_root(new_root, error);
+    if (result == 0)
+        result = return_to(directory, old_directory, error);
+    return result;
+}
+
+int root_prepare(struct root *root, struct error *error)
+{
+    root->writable = true;
+    struct stat status;
+    if (stat(ROOT_REPOSITORIES, &status) == 0 && S_ISDIR(status.st_mode)) {
+        root->mount_point = ROOT_REPOSITORIES;
+        return mount_tmpfs(ROOT_REPOSITORIES, error);
+    }
+    root->mount_point = "/";
+    return replace_root(error);
+}
+
+int root_set_writable(struct root *root, bool writable, struct error *error)
+{
+    if (root->writable == writable)
+        return 0;
+    unsigned long flags = MS_REMOUNT | MS_BIND | MS_NOSUID | MS_NODEV;
+    if (!writable)
+        flags |= MS_RDONLY;
+    if (mount(NULL, root->mount_point, NULL, flags, NULL) < 0)
+        return error_system(error, -errno, "making %s %s", root->mount_point,
+                            writable ? "writable" : "read-only");
+    root->writable = writable;
+    return 0;
+}
