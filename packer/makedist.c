@@ -114,9 +114,9 @@ static enum status make_tree(const struct command *command, const char *director
     auto_text struct text transfer = TEXT_INIT;
     int result = check_commands(command, directory, &error);
     if (result == 0)
-        result = companion_find(directory, "cvmfs2", &client, &error);
+        result = companion_find(directory, TREE_CLIENT, &client, &error);
     if (result == 0)
-        result = companion_find(directory, "libcvmfsexec-transfer.so", &transfer, &error);
+        result = companion_find(directory, TREE_TRANSFER, &transfer, &error);
     if (result < 0)
         return failure(&error);
     const struct tree_options options = {

@@ -10,7 +10,7 @@
 
 struct stamp {
     bool sing;         /* made for singcvmfs */
-    char machtype[64]; /* the name of a machine type */
+    char machtype[48]; /* the name of a machine type; the note of a bundle has as much room */
 };
 
 /* The name of the kind, as it stands in the stamp and in a bundle. */

@@ -21,7 +21,6 @@
 
 #define LIBRARY_DIRECTORY "usr/lib64"
 #define LIBRARY_LIST "usr/share/cvmfsexec/libraries"
-#define TRANSFER_LIBRARY "libcvmfsexec-transfer.so"
 
 /* glibc loads it when a thread is cancelled, as libfuse does with its own, and gives up the whole
  * process when it is not there; no file names it. */
@@ -111,10 +110,10 @@ static int copy_client(const struct building *building, const struct tree_option
     auto_closure struct closure closure = CLOSURE_INIT;
     result = closure_find(&request, &closure, building->error);
     if (result == 0)
-        result = copy_file(building, options->client, "usr/bin/cvmfs2", true, 0755);
+        result = copy_file(building, options->client, "usr/bin/" TREE_CLIENT, true, 0755);
     if (result == 0)
-        result = copy_file(building, options->transfer, LIBRARY_DIRECTORY "/" TRANSFER_LIBRARY,
-                           true, 0644);
+        result =
+            copy_file(building, options->transfer, LIBRARY_DIRECTORY "/" TREE_TRANSFER, true, 0644);
     auto_text struct text list = TEXT_INIT;
     for (size_t index = 0; index < closure.count && result == 0; index++)
         result = copy_library(building, &closure.libraries[index], closure.loader, &list);

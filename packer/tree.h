@@ -21,10 +21,14 @@
 /* The name of the tree, beside makedist and in a bundle. */
 #define TREE_NAME "dist"
 
+/* The files of the native client, by these names in a build directory and in a tree. */
+#define TREE_CLIENT "cvmfs2"
+#define TREE_TRANSFER "libcvmfsexec-transfer.so"
+
 struct tree_options {
     const char *directory;         /* in which the tree is made */
-    const char *client;            /* path of the program cvmfs2 */
-    const char *transfer;          /* path of libcvmfsexec-transfer.so, which it loads */
+    const char *client;            /* path of TREE_CLIENT, the program */
+    const char *transfer;          /* path of TREE_TRANSFER, which it loads */
     const struct machine *machine; /* what the tree is for */
     bool sing;                     /* for singcvmfs */
 };

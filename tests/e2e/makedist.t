@@ -194,6 +194,20 @@ def a_directory_that_cannot_be_written_is_named():
 
 
 @test
+def a_full_disk_leaves_nothing():
+    site = Site()
+    script = """cd "$1" && shift && mkdir small && mount -t tmpfs -o size=12m none small &&
+        cp "$@" small && cd small && { ./makedist -n none; echo "status $?"; ls -A; }"""
+    result = harness.run(["unshare", "-Urm", "sh", "-c", script, "sh", site.directory, *PROGRAMS],
+                         user=harness.ORDINARY)
+    if "status" not in result.stdout:
+        harness.skip("no mounts in a user namespace")
+    expect_in("No space left on device", result.stderr)
+    expect_in("status 1", result.stdout)
+    assert "dist" not in result.stdout.replace("makedist", ""), result.stdout
+
+
+@test
 def the_command_line_decides_the_status():
     site = Site()
     rows = [
