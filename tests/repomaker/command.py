@@ -145,15 +145,14 @@ def _options(arguments: argparse.Namespace, nested: list[str]) -> Options:
 
 def _make_tree(arguments: argparse.Namespace) -> tuple[Tree, list[str]]:
     """The entries, and patterns of catalogs that generated shapes ask for."""
-    moment = int(time.time()) if arguments.timestamp is None else arguments.timestamp
-    tree = Tree(moment * 1_000_000_000)
+    tree = Tree()
     nested: list[str] = []
     if arguments.source:
         sources.add_directory(tree, arguments.source)
     for shape in arguments.generate:
         nested += generate.add_shape(tree, shape)
     for name in arguments.entries:
-        sources.add_entry_file(tree, name, moment * 1_000_000_000)
+        sources.add_entry_file(tree, name)
     if arguments.owner:
         uid, _, gid = arguments.owner.partition(":")
         for entry in tree:

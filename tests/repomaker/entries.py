@@ -13,6 +13,8 @@ TYPES = {
 }
 TYPE_NAMES = {bits: name for name, bits in TYPES.items()}
 DIRECTORY_SIZE = 4096
+# For what nobody described: always the same, so that publishing it again changes nothing.
+DEFAULT_MTIME_NS = 1_600_000_000 * 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Entry:
     mode: int
     uid: int = 0
     gid: int = 0
-    mtime_ns: int = 0
+    mtime_ns: int = DEFAULT_MTIME_NS
     size: int = 0
     rdev: int = 0
     target: bytes = b""

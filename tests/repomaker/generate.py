@@ -8,24 +8,22 @@ import base64
 from typing import Callable
 
 from .chunking import parse_size
-from .entries import DIRECTORY_SIZE, TYPES, Entry
+from .entries import DEFAULT_MTIME_NS, DIRECTORY_SIZE, TYPES, Entry
 from .sources import add_fields
 from .tree import Tree
 
-_FIRST_MTIME = 1_600_000_000
 _SIZES = (200, 700, 1500, 3000, 4096, 6000, 9000, 14000)
 
 
 def _file(path: str, content: tuple, number: int) -> Entry:
     return Entry(path.encode(), TYPES["file"] | 0o644,
-                 mtime_ns=(_FIRST_MTIME + number) * 1_000_000_000 + number,
+                 mtime_ns=DEFAULT_MTIME_NS + number * 1_000_000_001,
                  size=content[-1], content=content)
 
 
 def _directory(tree: Tree, path: str) -> None:
     if tree.get(path.encode()) is None:
-        tree.put(Entry(path.encode(), TYPES["dir"] | 0o755, size=DIRECTORY_SIZE,
-                       mtime_ns=_FIRST_MTIME * 1_000_000_000))
+        tree.put(Entry(path.encode(), TYPES["dir"] | 0o755, size=DIRECTORY_SIZE))
 
 
 def small_files(tree: Tree, at: str = "/small", files: str = "5000", size: str = "",
@@ -69,12 +67,11 @@ def bench(tree: Tree, at: str = "") -> list[str]:
 def zoo(tree: Tree, at: str = "", size: str = "1M") -> list[str]:
     """Every kind of entry, with the names, numbers and sizes that programs get wrong. `size` is
     that of the largest files: choose the chunk size below it."""
-    moment = _FIRST_MTIME * 1_000_000_000
     for fields in _zoo_entries(parse_size(size)):
-        fields = {"mtime_ns": moment + 123_456_789, **fields, "path": at + fields["path"]}
+        fields = {"mtime_ns": DEFAULT_MTIME_NS + 123_456_789, **fields, "path": at + fields["path"]}
         if "hardlink_of" in fields:
             fields["hardlink_of"] = at + fields["hardlink_of"]
-        add_fields(tree, fields, moment)
+        add_fields(tree, fields)
     return [f"{at}/nested", f"{at}/nested/inner", f"{at}/nested/inner/innermost"]
 
 

@@ -51,7 +51,7 @@ class ObjectStore:
 
 def write_file(path: str, data: bytes) -> None:
     """A file appears whole or not at all."""
-    temporary = f"{path}.new-{os.getpid()}"
+    temporary = os.path.join(os.path.dirname(path), f".new-{os.getpid()}")
     with open(temporary, "wb", buffering=0) as file:
         file.write(data)
     os.rename(temporary, path)

@@ -63,18 +63,18 @@ def _read_xattrs(file: bytes) -> dict[str, bytes]:
         return {}
 
 
-def add_entry_file(tree: Tree, name: str, default_mtime_ns: int) -> None:
+def add_entry_file(tree: Tree, name: str) -> None:
     """Adds the entries of an entry file."""
     with open(name, encoding="utf-8") as lines:
         for number, line in enumerate(lines, 1):
             if line.strip():
                 try:
-                    add_fields(tree, json.loads(line), default_mtime_ns)
+                    add_fields(tree, json.loads(line))
                 except (ValueError, KeyError) as error:
                     raise ValueError(f"{name}:{number}: {error}") from error
 
 
-def add_fields(tree: Tree, fields: dict, default_mtime_ns: int) -> None:
+def add_fields(tree: Tree, fields: dict) -> None:
     """Adds, changes or removes one entry as one object of an entry file says."""
     path = b"" if fields["path"] == "/" else os.fsencode(fields["path"]).rstrip(b"/")
     if fields.get("delete"):
@@ -83,7 +83,7 @@ def add_fields(tree: Tree, fields: dict, default_mtime_ns: int) -> None:
     entry = tree.get(path)
     if entry is None or ("type" in fields and fields["type"] != entry.type):
         kind = fields.get("type", "file")
-        entry = Entry(path, TYPES[kind] | _default_mode(kind), mtime_ns=default_mtime_ns)
+        entry = Entry(path, TYPES[kind] | _default_mode(kind))
         entry.size = DIRECTORY_SIZE if kind == "dir" else 0
         entry.content = ("bytes", b"") if kind == "file" else None
     _apply(entry, fields)

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass, field
 from typing import Callable, Iterable, Iterator
 
-from .entries import DIRECTORY_SIZE, TYPES, Entry, Settings
+from .entries import DEFAULT_MTIME_NS, DIRECTORY_SIZE, TYPES, Entry, Settings
 
 CATALOG_MARKER = b".cvmfscatalog"
 
@@ -24,9 +24,7 @@ class CatalogPart:
 class Tree:
     """Entries by path."""
 
-    def __init__(self, mtime_ns: int):
-        """mtime_ns: for directories that nobody described."""
-        self._mtime_ns = mtime_ns
+    def __init__(self) -> None:
         self._entries: dict[bytes, Entry] = {}
         self._children: dict[bytes, set[bytes]] = {}
         self._link_count = 0
@@ -151,7 +149,8 @@ class Tree:
         return parts[::-1]
 
     def _directory(self, path: bytes) -> Entry:
-        return Entry(path, TYPES["dir"] | 0o755, mtime_ns=self._mtime_ns, size=DIRECTORY_SIZE)
+        """One that nobody described."""
+        return Entry(path, TYPES["dir"] | 0o755, mtime_ns=DEFAULT_MTIME_NS, size=DIRECTORY_SIZE)
 
 
 def _number_groups(entries: list[Entry]) -> None:

@@ -20,6 +20,11 @@ def at_end(callback: Callable[..., object], *arguments: object) -> None:
     _scopes[-1].append((callback, arguments))
 
 
+def at_end_of_script(callback: Callable[..., object], *arguments: object) -> None:
+    """Calls callback(*arguments) when the script ends."""
+    _scopes[0].append((callback, arguments))
+
+
 def forget(callback: Callable[..., object]) -> None:
     """Takes back at_end(callback): it has been done."""
     for entries in reversed(_scopes):

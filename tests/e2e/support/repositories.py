@@ -1,5 +1,6 @@
 """Repositories for a test, and the configuration of a client that mounts them."""
 
+import functools
 import os
 import tarfile
 from dataclasses import dataclass
@@ -53,9 +54,10 @@ def make_repository(fqrn: str, *options: str, source: str | None = None,
 
     options: of its command line. source: a directory; files: instead of it, {path: content}.
     into: publishes a further revision of that repository. The manifest of the tree is made too.
+    Repositories of one name have the same keys throughout a script: making them takes time.
     """
     webroot = into.webroot if into else temporary_directory()
-    keys = into.keys if into else os.path.join(webroot, "keys")
+    keys = into.keys if into else _keys_directory()
     manifest = os.path.join(webroot, fqrn + ".jsonl")
     if files is not None:
         source = temporary_directory()
@@ -67,6 +69,11 @@ def make_repository(fqrn: str, *options: str, source: str | None = None,
         arguments += ["--source", source]
     run(["python3", "-B", MKREPO, *arguments], timeout=600, check=True)
     return repository
+
+
+@functools.cache
+def _keys_directory() -> str:
+    return temporary_directory(whole_script=True)
 
 
 def _write_files(directory: str, files: Mapping[str, bytes | str]) -> None:
