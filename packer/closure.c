@@ -273,6 +273,8 @@ int closure_find(const struct closure_request *request, struct closure *closure,
     auto_search struct search search = {.request = request, .closure = closure, .error = error};
     search.end = &search.first;
     int result = add_programs(&search);
+    if (result < 0 || !search.first)
+        return result;
     for (struct object *object = search.first; object && result == 0; object = object->next)
         if (!object->parent && object->dynamic.interpreter)
             result = find_loader(&search, object);
