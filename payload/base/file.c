@@ -60,8 +60,11 @@ int file_write_full(int fd, const void *bytes, size_t length)
 int file_load(int directory, const char *path, size_t limit, struct text *text)
 {
     auto_fd int fd = openat(directory, path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
+    return fd < 0 ? -errno : file_load_fd(fd, limit, text);
+}
+
+int file_load_fd(int fd, size_t limit, struct text *text)
+{
     const size_t before = text->length;
     for (;;) {
         int result = text_reserve(text, 16384);

@@ -18,6 +18,8 @@ int file_write_full(int fd, const void *bytes, size_t length);
 /* Appends the whole of a file to `text`. `directory` may be AT_FDCWD. A file longer than `limit`
  * bytes gives -EFBIG. 0 or a negative errno. */
 int file_load(int directory, const char *path, size_t limit, struct text *text);
+/* The same from where a descriptor stands, which stays open. */
+int file_load_fd(int fd, size_t limit, struct text *text);
 
 /* Replaces `path` by the given content through a temporary file beside it and rename(2), so that
  * readers see the old or the new content whole. 0 or a negative errno. */

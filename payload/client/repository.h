@@ -13,18 +13,19 @@
 #include "payload/client/hash.h"
 #include "payload/config/parameters.h"
 
-struct repository;
+struct repository; /* to be used by one thread at a time */
 
 /* A selected root catalog. */
 struct repository_root {
     struct hash catalog;
-    struct hash history;  /* null when there is none */
-    struct hash metainfo; /* null when there is none */
+    struct hash history;  /* null when there is none, or no manifest was read in full */
+    struct hash metainfo; /* likewise */
     int fd;               /* of the catalog file, owned by the caller */
     bool fixed;           /* by hash, tag or date: never updated */
     bool offline;         /* from the cache because no valid manifest could be had */
-    bool fresh;           /* the cached manifest was taken within its TTL, nothing was asked */
-    int64_t checked;      /* Unix time at which a manifest said that this is the newest */
+    bool fresh;           /* confirmed less than its TTL ago, nothing was asked */
+    int64_t checked; /* Unix time at which a manifest said that this is the newest; 0 when fixed
+                        by hash, tag or date */
 };
 
 /* Reads keys and blacklist. `parameters` (CVMFS_PUBLIC_KEY, _KEYS_DIR, _BLACKLIST, _ROOT_HASH,
@@ -36,13 +37,17 @@ int repository_open(const char *fqrn, const struct parameters *parameters, struc
 void repository_close(struct repository *repository);
 
 /* At mount. Where the last check of this cache is younger than the catalog's TTL, the catalog that
- * it named is taken without asking a server (root->fresh). */
+ * it named is taken without asking a server (root->fresh). Where the servers have nothing that can
+ * be believed and newer, it is the one that this cache knows (root->offline). The message on
+ * failure begins with the official words and goes on with the cause. 0, or a negative errno and
+ * `*exit_code`. */
 int repository_select(struct repository *repository, struct repository_root *root, int *exit_code,
                       struct error *error);
 
-/* While mounted, when the TTL has passed: the newest root, which may be the same one.
- * `current` is what is mounted. -EKEYREVOKED: the mounted revision has been blacklisted; any other
- * failure means to stay with `current` (offline mode). */
+/* While mounted, when the TTL has passed: the newest root, which may be the same one (then root->fd
+ * is -1 and history and metainfo are those of `current`). `current` is what is mounted; what
+ * changes between online and offline is in the log. -EKEYREVOKED: the mounted revision has been
+ * blacklisted; any other failure means to stay with `current` (offline mode). */
 int repository_check(struct repository *repository, const struct repository_root *current,
                      uint64_t current_revision, struct repository_root *root, struct error *error);
 
