@@ -18,7 +18,6 @@
 #include "payload/config/configuration.h"
 #include "payload/config/parameters.h"
 #include "payload/launch/descriptors.h"
-#include "payload/launch/fuse_mount.h"
 #include "payload/launch/interpreter.h"
 #include "payload/launch/log_tail.h"
 
@@ -97,8 +96,7 @@ static int set_environment(const struct paths *paths, bool own_loader)
     return failures ? -ENOMEM : 0;
 }
 
-static int client_execute(const struct client_plan *plan, const char *options,
-                          const char *mount_point, struct error *error)
+static int client_execute(const struct client_plan *plan, const char *options, struct error *error)
 {
     auto_free char *loader = NULL;
     int result = find_loader(plan->paths, &loader, error);
@@ -119,7 +117,7 @@ static int client_execute(const struct client_plan *plan, const char *options,
                            "-o",
                            options,
                            plan->fqrn,
-                           mount_point,
+                           DEVICE_PATH,
                            NULL};
     const size_t loader_words = 5;
     const char **first = loader ? words : words + loader_words;
@@ -137,11 +135,13 @@ static int set_streams(int words, struct error *error)
     return 0;
 }
 
+/* The device becomes the only descriptor besides the standard streams. */
 static int hand_over_device(int device, struct error *error)
 {
     if (device == DEVICE_NUMBER ? fcntl(device, F_SETFD, 0) < 0 : dup2(device, DEVICE_NUMBER) < 0)
         return error_system(error, -errno, "handing the device to the client");
-    return 0;
+    int result = descriptors_close_from(DEVICE_NUMBER + 1);
+    return result < 0 ? error_system(error, result, "closing descriptors") : 0;
 }
 
 /* All that happens in the new process; returns only when it fails. */
@@ -159,21 +159,15 @@ static int become_client(const struct client_plan *plan, const char *configurati
     auto_text struct text mount_point = TEXT_INIT;
     auto_text struct text options = TEXT_INIT;
     if (text_printf(&mount_point, "%s/%s", plan->repositories, plan->fqrn) < 0 ||
-        text_printf(&options, "config=%s%s%s", configuration, settings.debug ? ",debug" : "",
-                    plan->mount ? "" : ",fsname=/dev/fuse") < 0)
+        text_printf(&options, "config=%s%s", configuration, settings.debug ? ",debug" : "") < 0)
         return error_system(error, -ENOMEM, "preparing the client");
-    if (plan->mount) {
-        int device = fuse_mount(mount_point.bytes, settings.check_permissions, error);
-        if (device < 0)
-            return device;
-        result = hand_over_device(device, error);
-    }
-    if (result == 0)
-        result = descriptors_close_from(plan->mount ? DEVICE_NUMBER + 1 : DEVICE_NUMBER);
+    int device = plan->mount(mount_point.bytes, settings.check_permissions, error);
+    if (device < 0)
+        return device;
+    result = hand_over_device(device, error);
     if (result < 0)
         return result;
-    return client_execute(plan, options.bytes, plan->mount ? DEVICE_PATH : mount_point.bytes,
-                          error);
+    return client_execute(plan, options.bytes, error);
 }
 
 static int log_path(const struct client_plan *plan, struct text *path)

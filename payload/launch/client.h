@@ -11,6 +11,9 @@
 #include "payload/launch/caller.h"
 #include "payload/launch/paths.h"
 
+/* How a repository is mounted: fuse_mount or fusermount_mount. */
+typedef int client_mount(const char *path, bool check_permissions, struct error *error);
+
 /* What to start. All strings must outlive the start only. */
 struct client_plan {
     const struct paths *paths;
@@ -19,7 +22,7 @@ struct client_plan {
     const char *repositories;  /* the directory of mount points: "/cvmfs" or "<dist>/cvmfs" */
     const char *configuration; /* the directory for the flat configuration file, which must not have
                                   a ':' or ',' in its path unless it is the working directory "." */
-    bool mount;                /* mount it ourselves, rather than by the client and fusermount */
+    client_mount *mount;
 };
 
 /* A client that was started and has not reported yet. */

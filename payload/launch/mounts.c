@@ -11,6 +11,7 @@
 
 #include "payload/base/file.h"
 #include "payload/base/scope.h"
+#include "payload/launch/fuse_mount.h"
 
 /* One process inside that waits for an answer. */
 struct waiter {
@@ -33,7 +34,7 @@ static struct client_plan entry_plan(const struct mounts *mounts, const struct m
                                 .fqrn = entry->fqrn,
                                 .repositories = ROOT_REPOSITORIES,
                                 .configuration = ROOT_REPOSITORIES,
-                                .mount = true};
+                                .mount = fuse_mount};
 }
 
 static struct mount_entry *entry_find(const struct mounts *mounts, const char *fqrn)

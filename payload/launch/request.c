@@ -2,7 +2,6 @@
 #include "payload/launch/request.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,27 +12,13 @@
 #include "payload/base/file.h"
 #include "payload/base/scope.h"
 #include "payload/launch/fqrn.h"
+#include "payload/launch/passing.h"
 
 #define ANSWER_LIMIT 32768 /* less than what a stream socket takes without waiting */
-
-union control {
-    struct cmsghdr header;
-    char bytes[CMSG_SPACE(sizeof(int))];
-};
 
 int request_pair(int ends[2])
 {
     return socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0 ? -errno : 0;
-}
-
-static int passed_descriptor(struct msghdr *message)
-{
-    struct cmsghdr *header = CMSG_FIRSTHDR(message);
-    int fd = -1;
-    if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS &&
-        header->cmsg_len == CMSG_LEN(sizeof(int)))
-        memcpy(&fd, CMSG_DATA(header), sizeof fd);
-    return fd;
 }
 
 static int understand(const char *packet, size_t length, struct request *request)
@@ -58,17 +43,11 @@ static int understand(const char *packet, size_t length, struct request *request
 int request_receive(int socket, struct request *request)
 {
     char packet[sizeof request->fqrn + 1];
-    union control control;
-    struct iovec part = {.iov_base = packet, .iov_len = sizeof packet};
-    struct msghdr message = {.msg_iov = &part,
-                             .msg_iovlen = 1,
-                             .msg_control = control.bytes,
-                             .msg_controllen = sizeof control.bytes};
-    ssize_t length = recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-    if (length < 0)
-        return errno == EINTR || errno == EAGAIN ? -EAGAIN : -EPIPE;
-    auto_fd int reply = passed_descriptor(&message);
-    if (length == 0 && reply < 0)
+    auto_fd int reply = -1;
+    ssize_t length = passing_receive(socket, packet, sizeof packet, &reply);
+    if (length == -EAGAIN || length == -EINTR)
+        return -EAGAIN;
+    if (length < 0 || (length == 0 && reply < 0))
         return -EPIPE;
     int result = understand(packet, (size_t)length, request);
     if (result < 0 || reply < 0)
@@ -88,6 +67,12 @@ void request_answer(int reply, int code, const char *words, size_t length)
     (void)close(reply);
 }
 
+bool request_is_possible(void)
+{
+    const char *variable = getenv(REQUEST_VARIABLE);
+    return variable && *variable;
+}
+
 static int own_socket(void)
 {
     const char *variable = getenv(REQUEST_VARIABLE);
@@ -104,23 +89,7 @@ static int send_request(int socket, enum request_verb verb, const char *fqrn, in
     const int length = snprintf(packet, sizeof packet, "%c%s", (char)verb, fqrn);
     if (length < 0 || (size_t)length >= sizeof packet)
         return -EINVAL;
-    struct iovec part = {.iov_base = packet, .iov_len = (size_t)length};
-    union control control;
-    memset(&control, 0, sizeof control);
-    struct msghdr message = {.msg_iov = &part,
-                             .msg_iovlen = 1,
-                             .msg_control = control.bytes,
-                             .msg_controllen = sizeof control.bytes};
-    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(header), &reply, sizeof reply);
-    ssize_t sent;
-    do
-        sent = sendmsg(socket, &message, MSG_NOSIGNAL);
-    while (sent < 0 && errno == EINTR);
-    return sent < 0 ? -errno : 0;
+    return passing_send(socket, packet, (size_t)length, reply);
 }
 
 int request_ask(enum request_verb verb, const char *fqrn, struct text *words, struct error *error)

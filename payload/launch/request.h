@@ -8,6 +8,9 @@
 #ifndef CVMFSEXEC_LAUNCH_REQUEST_H
 #define CVMFSEXEC_LAUNCH_REQUEST_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "payload/base/error.h"
 #include "payload/base/text.h"
 
@@ -36,6 +39,10 @@ int request_receive(int socket, struct request *request);
 
 /* Process 1: answers and closes `reply`. An asker that is gone is no failure. */
 void request_answer(int reply, int code, const char *words, size_t length);
+
+/* Whether this process is inside of a cvmfsexec that takes requests: the variable is set, even if
+ * the descriptor was closed by now. */
+bool request_is_possible(void);
 
 /* Inside: asks, and waits for the answer. The exit code, `words` told what came with it; or a
  * negative errno when process 1 cannot be reached. */
