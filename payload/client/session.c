@@ -1,0 +1,173 @@
+#include "payload/client/session.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+
+#include "payload/base/scope.h"
+#include "payload/base/text.h"
+#include "payload/client/log.h"
+#include "payload/client/operations.h"
+
+#define MOST_THREADS 16
+#define IDLE_THREADS 4
+
+struct session {
+    struct client *client;
+    struct fuse_session *fuse;
+    bool single_threaded;
+    bool premounted;
+
+    /* The thread that looks for new revisions. */
+    pthread_t reloader;
+    pthread_mutex_t lock;
+    pthread_cond_t ending;
+    bool is_ending;
+};
+
+/* libfuse's arguments: ours, then what the command line said is for FUSE. */
+static int add_arguments(const struct options *options, const struct client *client,
+                         struct fuse_args *arguments)
+{
+    const struct parameters *parameters = client->parameters;
+    auto_text struct text list = TEXT_INIT;
+    bool suid = options->suid || parameters_is_on(parameters, "CVMFS_SUID", false);
+    int result = text_printf(
+        &list, "%s,nodev,%s%s", parameters_is_on(parameters, "CVMFS_MOUNT_RW", false) ? "rw" : "ro",
+        suid ? "suid" : "nosuid",
+        parameters_is_on(parameters, "CVMFS_CHECK_PERMISSIONS", false) ? ",default_permissions"
+                                                                       : "");
+    if (result == 0 && !strstr(options->fuse.length ? options->fuse.bytes : "", "fsname="))
+        result = text_append_string(&list, ",fsname=cvmfs2");
+    if (result == 0 && options->fuse.length)
+        result = text_printf(&list, ",%s", options->fuse.bytes);
+    if (result < 0)
+        return result;
+    bool added = fuse_opt_add_arg(arguments, "cvmfs2") == 0 &&
+                 fuse_opt_add_arg(arguments, "-o") == 0 &&
+                 fuse_opt_add_arg(arguments, list.bytes) == 0 &&
+                 (!options->fuse_debug || fuse_opt_add_arg(arguments, "-d") == 0);
+    return added ? 0 : -ENOMEM;
+}
+
+int session_mount(const struct options *options, struct client *client, struct session **session,
+                  struct error *error)
+{
+    struct session *made = calloc(1, sizeof *made);
+    struct fuse_args arguments = FUSE_ARGS_INIT(0, NULL);
+    int result = made ? add_arguments(options, client, &arguments) : -ENOMEM;
+    if (result < 0) {
+        free(made);
+        fuse_opt_free_args(&arguments);
+        return error_system(error, result, "starting FUSE");
+    }
+    made->client = client;
+    made->single_threaded = options->single_threaded;
+    made->premounted = strncmp(options->mountpoint, "/dev/fd/", 8) == 0;
+    made->fuse = fuse_session_new(&arguments, &client_operations, sizeof client_operations, client);
+    fuse_opt_free_args(&arguments);
+    if (!made->fuse) {
+        free(made);
+        return error_set(error, -EINVAL, "FUSE does not take the options");
+    }
+    if (fuse_session_mount(made->fuse, options->mountpoint) < 0) {
+        fuse_session_destroy(made->fuse);
+        free(made);
+        return error_set(error, -ENOTCONN, "failed to mount on %s", options->mountpoint);
+    }
+    (void)pthread_mutex_init(&made->lock, NULL);
+    pthread_condattr_t attributes;
+    (void)pthread_condattr_init(&attributes);
+    (void)pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    (void)pthread_cond_init(&made->ending, &attributes);
+    (void)pthread_condattr_destroy(&attributes);
+    *session = made;
+    return 0;
+}
+
+/* Sleeps until the revision expires; false when the session ends before that. */
+static bool wait_for_expiry(struct session *session)
+{
+    const struct timespec deadline = {.tv_sec = atomic_load(&session->client->expires)};
+    (void)pthread_mutex_lock(&session->lock);
+    int result = 0;
+    while (!session->is_ending && result != ETIMEDOUT)
+        result = pthread_cond_timedwait(&session->ending, &session->lock, &deadline);
+    bool ending = session->is_ending;
+    (void)pthread_mutex_unlock(&session->lock);
+    return !ending;
+}
+
+/* The reload thread: at every expiry, look for a newer revision. What the kernel knows of the old
+ * one runs out by itself, since nothing was promised for longer than the expiry; the root alone
+ * has the same number in every revision, so its listing has to be dropped by name. */
+static void *reload(void *context)
+{
+    struct session *session = context;
+    while (wait_for_expiry(session)) {
+        struct tree_facts before;
+        struct tree_facts after;
+        tree_facts(session->client->tree, &before);
+        if (client_refresh(session->client) < 0) {
+            log_message(LOG_ERR, "the mounted revision %llu is blacklisted, unmounting",
+                        (unsigned long long)before.revision);
+            fuse_session_exit(session->fuse);
+            fuse_session_unmount(session->fuse); /* wakes the threads that wait for requests */
+            break;
+        }
+        tree_facts(session->client->tree, &after);
+        if (!hash_equal(&before.root, &after.root))
+            (void)fuse_lowlevel_notify_inval_inode(session->fuse, TREE_ROOT, 0, 0);
+    }
+    return NULL;
+}
+
+static int serve_with_threads(struct session *session)
+{
+    if (session->single_threaded)
+        return fuse_session_loop(session->fuse);
+    struct fuse_loop_config *config = fuse_loop_cfg_create();
+    if (!config)
+        return -ENOMEM;
+    fuse_loop_cfg_set_max_threads(config, MOST_THREADS);
+    fuse_loop_cfg_set_idle_threads(config, IDLE_THREADS);
+    int result = fuse_session_loop_mt(session->fuse, config);
+    fuse_loop_cfg_destroy(config);
+    return result;
+}
+
+int session_serve(struct session *session, struct error *error)
+{
+    /* Many threads that hold little: arenas of their own would cost more than they save. */
+    (void)mallopt(M_ARENA_MAX, 2);
+    if (fuse_set_signal_handlers(session->fuse) < 0)
+        return error_set(error, -EINVAL, "cannot handle signals");
+    bool reloading = !session->client->root.fixed;
+    int result = reloading ? -pthread_create(&session->reloader, NULL, reload, session) : 0;
+    if (result < 0)
+        return error_system(error, result, "starting the thread for new revisions");
+    result = serve_with_threads(session);
+    if (reloading) {
+        (void)pthread_mutex_lock(&session->lock);
+        session->is_ending = true;
+        (void)pthread_cond_broadcast(&session->ending);
+        (void)pthread_mutex_unlock(&session->lock);
+        (void)pthread_join(session->reloader, NULL);
+    }
+    fuse_remove_signal_handlers(session->fuse);
+    return result < 0 ? error_system(error, result, "serving") : 0;
+}
+
+void session_unmount(struct session *session)
+{
+    if (!session->premounted)
+        fuse_session_unmount(session->fuse);
+    fuse_session_destroy(session->fuse);
+    (void)pthread_mutex_destroy(&session->lock);
+    (void)pthread_cond_destroy(&session->ending);
+    free(session);
+}
