@@ -129,6 +129,16 @@ static int read_dynamic(Elf *elf, size_t headers, const GElf_Phdr *header, struc
     return result;
 }
 
+static int read_interpreter(Elf *elf, const GElf_Phdr *header, struct dynamic *dynamic,
+                            struct error *error)
+{
+    const Elf_Data *bytes = file_bytes(elf, header->p_offset, header->p_filesz, ELF_T_BYTE);
+    int result = bytes ? copy_string(bytes->d_buf, bytes->d_size, &dynamic->interpreter) : -ENOEXEC;
+    if (result == -ENOEXEC)
+        return damaged(error, "the name of its loader");
+    return result < 0 ? error_system(error, result, "reading the name of its loader") : 0;
+}
+
 int dynamic_read(Elf *elf, struct dynamic *dynamic, struct error *error)
 {
     GElf_Ehdr head;
@@ -152,9 +162,7 @@ int dynamic_read(Elf *elf, struct dynamic *dynamic, struct error *error)
         if (header.p_type == PT_DYNAMIC) {
             result = read_dynamic(elf, headers, &header, dynamic, error);
         } else if (header.p_type == PT_INTERP) {
-            Elf_Data *bytes = file_bytes(elf, header.p_offset, header.p_filesz, ELF_T_BYTE);
-            if (!bytes || copy_string(bytes->d_buf, bytes->d_size, &dynamic->interpreter) < 0)
-                result = damaged(error, "the name of its loader");
+            result = read_interpreter(elf, &header, dynamic, error);
         }
         if (result < 0)
             return result;

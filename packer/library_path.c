@@ -84,10 +84,10 @@ static int read_configuration(const char *root, const char *path, int depth,
         return error_set(error, -ELOOP, "%s: files include each other", path);
     auto_text struct text text = TEXT_INIT;
     int result = file_load(AT_FDCWD, path, CONFIGURATION_LIMIT, &text);
-    if (result == -ENOENT || text.length == 0)
-        return 0;
-    if (result < 0)
+    if (result < 0 && result != -ENOENT)
         return error_system(error, result, "reading %s", path);
+    if (text.length == 0)
+        return 0;
     char *rest = NULL;
     for (char *line = strtok_r(text.bytes, "\r\n", &rest); line && result == 0;
          line = strtok_r(NULL, "\r\n", &rest))

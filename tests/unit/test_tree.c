@@ -15,6 +15,7 @@
 #include "payload/base/file.h"
 #include "payload/base/remove.h"
 #include "payload/base/scope.h"
+#include "tests/unit/failing_memory.h"
 #include "tests/unit/tap.h"
 
 static char workshop[] = "/tmp/test_tree.XXXXXX";
@@ -87,6 +88,32 @@ static void a_tree_that_fails_leaves_nothing(void)
     CHECK(tree_make(&options, NULL, &error) == -ENOENT && strstr(error.message, "nothing.so"),
           "a missing file is named: %s", error.message);
     CHECK(nothing_is_left(), "and nothing is left");
+}
+
+/* Each allocation of ours fails once. */
+static void no_allocation_that_fails_leaves_anything(void)
+{
+    if (!memory_can_fail) {
+        tap_skip("no allocation that fails leaves anything", "the sanitizer allocates");
+        return;
+    }
+    const struct tree_options options = options_here();
+    long failures = 0, silent = 0, left = 0;
+    for (long count = 0;; count++) {
+        struct error error = ERROR_INIT;
+        memory_fail_after(count);
+        int result = tree_make(&options, NULL, &error);
+        bool failed = memory_has_failed();
+        failures += result < 0;
+        silent += result < 0 && error.message[0] == '\0';
+        if (result == 0 && directory_remove(AT_FDCWD, at("dist")) < 0)
+            break;
+        left += access(at("dist"), F_OK) == 0;
+        if (!failed)
+            break;
+    }
+    CHECK(failures > 100 && silent == 0, "%ld failures, all of them with words", failures);
+    CHECK(left == 0 && nothing_is_left(), "and nothing is left");
 }
 
 static volatile sig_atomic_t signals_seen;
@@ -216,6 +243,7 @@ int main(void)
         return 1;
     a_tree_is_made_and_runs_in_an_empty_root();
     a_tree_that_fails_leaves_nothing();
+    no_allocation_that_fails_leaves_anything();
     a_stage_holds_signals_back_and_cleans_up();
     a_stage_removes_what_a_killed_one_left();
     a_stamp_says_what_was_written();
