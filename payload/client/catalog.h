@@ -41,8 +41,7 @@ struct catalog_entry {
     uint32_t hardlink_group; /* 0: in none */
     uint32_t uid, gid;
     uint32_t flags;          /* enum catalog_flag */
-    struct hash hash;        /* null for directories, links, special and chunked files; with the
-                                algorithm of the row's flags (also in a null digest's place) */
+    struct hash hash;        /* null for directories, links, special and chunked files */
     uint8_t chunk_algorithm; /* enum hash_algorithm for the chunks of this row */
     bool compressed;         /* stored as zlib: flag bits 11-13 */
     bool has_xattrs;         /* the row's xattr blob is not NULL */
