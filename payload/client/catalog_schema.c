@@ -7,6 +7,7 @@
 
 #include "payload/client/catalog_internal.h"
 #include "payload/client/database.h"
+#include "payload/client/number.h"
 
 #define DEFAULT_TTL 240
 #define SCHEMA_MISSING 10000 /* 1.0 */
@@ -30,15 +31,8 @@ const char *const catalog_counter_names[COUNTER_COUNT] = {
 
 static int parse_number(const char *text, uint64_t largest, uint64_t *number)
 {
-    if (*text < '0' || *text > '9')
-        return -EINVAL;
-    errno = 0;
-    char *end = NULL;
-    unsigned long long value = strtoull(text, &end, 10);
-    if (errno || *end || value > largest)
-        return -EINVAL;
-    *number = value;
-    return 0;
+    int result = number_parse(text, strlen(text), number);
+    return result == 0 && *number > largest ? -EINVAL : result;
 }
 
 /* A version such as "2.5" in ten-thousandths. strtod would ask the locale for its comma. */
