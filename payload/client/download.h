@@ -19,7 +19,11 @@ enum downloader_kind { DOWNLOADER_REGULAR, DOWNLOADER_EXTERNAL };
  * -ENOENT: no usable proxy is configured (the client's exit status 23). No network is touched. */
 int downloader_create(const struct parameters *parameters, enum downloader_kind kind,
                       struct downloader **downloader, struct error *error);
+/* When no thread is in a download any more. */
 void downloader_destroy(struct downloader *downloader);
+
+/* Ends the downloads that are under way, within about a second, and all later ones. */
+void downloader_cancel(struct downloader *downloader);
 
 /* The numbered failure classes of cvmfs-format.md 9.4 (1...18), and their words. */
 enum download_failure {
@@ -58,14 +62,16 @@ struct download_sink {
 
 struct download_request {
     const char *path;  /* behind the server's URL, beginning with '/'; not yet escaped */
-    const char *label; /* for messages and the info header, or NULL */
+    const char *label; /* for messages; NULL: the path */
+    const char *info;  /* for the info header where that is configured, or NULL */
     uint64_t offset;   /* range, when length is not 0 */
     uint64_t length;
     struct download_sink sink;
 };
 
-/* 0, or a negative errno with the words of the last failure in `error`, in the official form
- * "(hash or path) (9 - host returned HTTP error)"; `*failure` (may be NULL) is its class. */
+/* 0; the negative errno of the sink; or -EIO. The words in `error` are those of the last failure,
+ * the official ones and behind them what happened: "LABEL (9 - host returned HTTP error): URL:
+ * status 404". `*failure` (may be NULL) is its class. */
 int download(struct downloader *downloader, const struct download_request *request,
              enum download_failure *failure, struct error *error);
 
@@ -74,9 +80,10 @@ int download(struct downloader *downloader, const struct download_request *reque
 bool downloader_switch_host(struct downloader *downloader, const char *reason);
 
 /* What the magic extended attributes show (cvmfs-format.md 10.6). Appended to `text`. */
-int downloader_host(struct downloader *downloader, struct text *text);       /* current URL */
-int downloader_host_list(struct downloader *downloader, struct text *text);  /* a;b from current */
-int downloader_proxy(struct downloader *downloader, struct text *text);      /* or DIRECT */
+int downloader_host(struct downloader *downloader, struct text *text);      /* current URL */
+int downloader_host_list(struct downloader *downloader, struct text *text); /* a;b from current */
+/* The current one, or DIRECT; in its IP form once something has been downloaded. */
+int downloader_proxy(struct downloader *downloader, struct text *text);
 int downloader_proxy_list(struct downloader *downloader, struct text *text); /* a line each */
 struct downloader_counters {
     uint64_t requests, received_bytes, nanoseconds;
