@@ -43,4 +43,7 @@ int fetch_object(struct fetcher *fetcher, const struct object *object, struct er
 /* The same from the cache alone: -ENOENT when it is not there. Never waits. */
 int fetch_cached(struct fetcher *fetcher, const struct hash *hash);
 
+/* Throws away what the cache holds under a hash, because it turned out to be damaged there. */
+void fetch_discard(struct fetcher *fetcher, const struct hash *hash);
+
 #endif
