@@ -289,6 +289,8 @@ int cache_commit(struct cache *cache, struct cache_transaction *transaction,
                  const struct hash *hash, uint64_t size, struct error *error)
 {
     int result = commit_check(cache, transaction, hash, size, error);
+    if (result == 0 && lseek(transaction->fd, 0, SEEK_SET) < 0)
+        result = error_system(error, -errno, "rewinding an object");
     if (result < 0) {
         cache_abort(cache, transaction);
         return result;

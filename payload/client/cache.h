@@ -44,7 +44,8 @@ struct cache_transaction {
 };
 int cache_begin(struct cache *cache, struct cache_transaction *transaction, struct error *error);
 /* Makes `size` written bytes the object `hash`; where that object is there already, it stays and
- * these bytes go. Leaves `fd` open for reading, now the caller's. May clean up the cache.
+ * these bytes go. Leaves `fd` open for reading from offset 0, now the
+ * caller's. May clean up the cache.
  * 0, or -ENOSPC for an object over half of the limit, -EIO when the file does not have `size`
  * bytes, or -errno; then it is aborted already. */
 int cache_commit(struct cache *cache, struct cache_transaction *transaction,
