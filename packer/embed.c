@@ -8,6 +8,7 @@
 #include <gelf.h>
 #include <libelf.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "payload/base/text.h"
 
@@ -102,11 +103,16 @@ int embed_sections(int fd, const struct embed_section *sections, size_t count, s
     if (!elf || elf_kind(elf) != ELF_K_ELF || gelf_getclass(elf) != ELFCLASS64)
         return error_set(error, -EINVAL, "not a 64-bit ELF file");
     size_t names_index;
-    size_t file_size;
-    if (!elf_flagelf(elf, ELF_C_SET, ELF_F_LAYOUT) || elf_getshdrstrndx(elf, &names_index) < 0 ||
-        !elf_rawfile(elf, &file_size))
+    struct stat status;
+    if (!elf_flagelf(elf, ELF_C_SET, ELF_F_LAYOUT | ELF_F_DIRTY) ||
+        elf_getshdrstrndx(elf, &names_index) < 0)
         return refuse(error, "ELF file");
-    uint64_t offset = file_size;
+    /* ELF_F_DIRTY above: without it only part of the section table would be written.
+     * Not elf_rawfile: it reads the whole file into memory, and libelf would then write its
+     * changes there, behind the end of it (elfutils 0.188). */
+    if (fstat(fd, &status) < 0)
+        return error_system(error, -errno, "looking at the ELF file");
+    uint64_t offset = (uint64_t)status.st_size;
     int result = copy_names(elf, names_index, &names, error);
     for (size_t i = 0; result == 0 && i < count; i++) {
         size_t name = names.length;
