@@ -42,6 +42,9 @@ const char *parameters_get(const struct parameters *parameters, const char *name
  * the empty and the undefined too, is neither, and means `fallback` (cvmfs-format 8.3). */
 bool parameters_is_on(const struct parameters *parameters, const char *name, bool fallback);
 
+/* The same of a value that is at hand; NULL is undefined. */
+bool parameter_is_on(const char *value, bool fallback);
+
 /* The leading decimal digits with their sign, as far as they fit; no digits are 0. `fallback` only
  * when the name is undefined. */
 long long parameters_number(const struct parameters *parameters, const char *name,

@@ -1,0 +1,29 @@
+/* What both ends of the configuration, launcher and client, need: names of files, and the recording
+ * of what they say. */
+#ifndef CVMFSEXEC_CONFIG_CONFIGURATION_FILES_H
+#define CVMFSEXEC_CONFIG_CONFIGURATION_FILES_H
+
+#include <stdbool.h>
+
+#include "payload/base/error.h"
+#include "payload/base/strings.h"
+#include "payload/config/parameters.h"
+
+/* Is it a name that may stand in a path: not empty, no slash, no leading dot? */
+bool repository_name_is_valid(const char *fqrn);
+
+/* The part behind the first dot of a repository name, or NULL. It points into the name. */
+const char *repository_domain(const char *fqrn);
+
+/* Appends "DIRECTORY/default.d/X.conf" for all X, bytewise sorted; none when there is no such
+ * directory. 0 or -ENOMEM. */
+int configuration_default_files(const char *directory, struct strings *files);
+
+/* Defines a parameter with @fqrn@ and @org@ replaced in its value. 0 or -ENOMEM. */
+int configuration_record(struct parameters *parameters, const char *name, const char *value,
+                         const char *origin, const char *fqrn);
+
+/* Keeps the first of several problems. */
+void problem_keep(struct error *first, const struct error *next);
+
+#endif
