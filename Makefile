@@ -3,6 +3,7 @@
 #   BUILD=dir         where everything goes (default build)
 #   WERROR=1          warnings are errors
 #   SANITIZE=a,b      sanitizers for what is linked dynamically (makedist, client, unit tests)
+#   FUZZ_SECONDS=30   how long `make fuzz` runs each target
 
 BUILD     ?= build
 CC        := gcc
@@ -142,12 +143,49 @@ $(BUILD)/libcvmfsexec-transfer.so: $(BUILD)/native/payload/client/transfer.o
 	$(CC) $(NATIVE_LDFLAGS) -shared -Wl,-soname,$(@F) -o $@ $^ -lcurl
 
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%.t,$(wildcard tests/unit/test_*.c))
+ARCHIVES   := $(addprefix $(BUILD)/native/,launch.a client.a config.a packer.a stub.a base.a)
 
-$(BUILD)/tests/%.t: tests/unit/%.c $(BUILD)/native/launch.a $(BUILD)/native/client.a \
-		$(BUILD)/native/config.a $(BUILD)/native/packer.a $(BUILD)/native/stub.a \
-		$(BUILD)/native/base.a
+link_test = $(CC) $(NATIVE_CFLAGS) -MF $(@:.t=.d) $(NATIVE_LDFLAGS) -o $@ $^ \
+	$(CLIENT_LIBS) $(PACKER_LIBS)
+
+$(BUILD)/tests/%.t: tests/unit/%.c $(ARCHIVES)
 	@mkdir -p $(@D)
-	$(CC) $(NATIVE_CFLAGS) -MF $(@:.t=.d) $(NATIVE_LDFLAGS) -o $@ $^ $(CLIENT_LIBS) $(PACKER_LIBS)
+	$(link_test)
+
+# Fuzz targets: `make check` replays their corpora, `make fuzz` looks for more.
+FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+FUZZ_REPLAYS := $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz_%.t)
+FUZZ_SECONDS ?= 30
+
+$(BUILD)/tests/replay_%.o: tests/fuzz/replay.c
+	@mkdir -p $(@D)
+	$(CC) $(NATIVE_CFLAGS) -DREPLAY_CORPUS='"tests/fuzz/corpus/$*"' -c -o $@ $<
+
+$(BUILD)/tests/fuzz_%.t: tests/fuzz/fuzz_%.c $(BUILD)/tests/replay_%.o $(ARCHIVES)
+	$(link_test)
+
+FUZZ_SOURCES := $(BASE_SOURCES) $(CONFIG_SOURCES) $(LAUNCH_SOURCES) $(CLIENT_SOURCES) \
+	$(STUB_SOURCES) $(PACKER_SOURCES)
+FUZZ_CFLAGS  := $(filter-out $(WARNINGS),$(COMMON)) -O1 -g -fno-omit-frame-pointer
+
+$(BUILD)/fuzz/%.o: %.c
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(FUZZ_CFLAGS) -fsanitize=fuzzer-no-link,address,undefined -c -o $@ $<
+
+$(BUILD)/fuzz/all.a: $(FUZZ_SOURCES:%.c=$(BUILD)/fuzz/%.o)
+	$(archive)
+
+$(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o $(BUILD)/fuzz/all.a
+	$(FUZZ_CC) -fsanitize=fuzzer,address,undefined -o $@ $^ $(CLIENT_LIBS) $(PACKER_LIBS)
+
+fuzz: $(FUZZ_TARGETS:%=$(BUILD)/fuzz/fuzz_%)
+	@set -e; for target in $(FUZZ_TARGETS); do \
+		found=$(BUILD)/fuzz/found/$$target; mkdir -p $$found; \
+		echo "fuzzing $$target for $(FUZZ_SECONDS) s"; \
+		$(BUILD)/fuzz/fuzz_$$target -max_total_time=$(FUZZ_SECONDS) -timeout=10 -verbosity=0 \
+			-print_final_stats=1 -artifact_prefix=$(BUILD)/fuzz/$$target- \
+			$$found tests/fuzz/corpus/$$target; \
+	done
 
 # Tests. Unit tests are programs, end-to-end tests are scripts; both speak TAP.
 E2E_TESTS := $(wildcard tests/e2e/*.t)
@@ -156,18 +194,18 @@ PROVE     := CVMFSEXEC_BUILD=$(abspath $(BUILD)) prove --timer --failures --merg
 deps:
 	@scripts/install-deps
 
-unit: $(UNIT_TESTS)
-	$(PROVE) $(UNIT_TESTS)
+unit: $(UNIT_TESTS) $(FUZZ_REPLAYS)
+	$(PROVE) $(UNIT_TESTS) $(FUZZ_REPLAYS)
 
 e2e: all $(TEST_HELPERS)
 	$(PROVE) $(E2E_TESTS)
 
 check: deps
 	@$(MAKE) --no-print-directory all tests-built
-	$(PROVE) $(UNIT_TESTS) $(E2E_TESTS)
+	$(PROVE) $(UNIT_TESTS) $(FUZZ_REPLAYS) $(E2E_TESTS)
 
 .PHONY: tests-built
-tests-built: $(UNIT_TESTS) $(TEST_HELPERS)
+tests-built: $(UNIT_TESTS) $(FUZZ_REPLAYS) $(TEST_HELPERS)
 
 demo: deps
 	@$(MAKE) --no-print-directory all
