@@ -52,8 +52,9 @@ int main(int count, char **arguments)
     auto_text struct text report = TEXT_INIT;
     int result = request_is_possible() ? request_ask(REQUEST_MOUNT, argument, &report, &error)
                                        : mount_on_host(argument, &report, &error);
-    if (result != 0)
-        (void)dprintf(STDERR_FILENO, "mountrepo: %s%s\n", report.length ? report.bytes : "",
-                      error.message);
+    if (report.length > 0)
+        (void)dprintf(STDERR_FILENO, "mountrepo: %s", report.bytes);
+    if (result < 0)
+        (void)dprintf(STDERR_FILENO, "mountrepo: %s\n", error.message);
     return result < 0 ? 1 : result;
 }

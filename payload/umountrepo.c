@@ -85,8 +85,9 @@ int main(int count, char **arguments)
     auto_text struct text report = TEXT_INIT;
     int result =
         request_is_possible() ? ask(&wish, &report, &error) : unmount_on_host(&wish, &error);
-    if (result != 0)
-        (void)dprintf(STDERR_FILENO, "umountrepo: %s%s\n", report.length ? report.bytes : "",
-                      error.message);
+    if (report.length > 0)
+        (void)dprintf(STDERR_FILENO, "umountrepo: %s", report.bytes);
+    if (result < 0)
+        (void)dprintf(STDERR_FILENO, "umountrepo: %s\n", error.message);
     return result < 0 ? 1 : result;
 }

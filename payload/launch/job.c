@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -71,6 +72,23 @@ static void execute_script(char **command)
     (void)execv(shell, words);
 }
 
+/* Whether a directory of $PATH has an entry of this name. A directory that cannot be searched makes
+ * execvp(3) report -EACCES even if no other has. */
+static bool search_path_has(const char *name)
+{
+    const char *directory = getenv("PATH");
+    while (directory && *directory) {
+        size_t length = strcspn(directory, ":");
+        auto_text struct text path = TEXT_INIT;
+        if (text_append(&path, directory, length) == 0 && text_append_string(&path, "/") == 0 &&
+            text_append_string(&path, name) == 0 && access(path.bytes, F_OK) == 0)
+            return true;
+        directory += length;
+        directory += *directory == ':';
+    }
+    return false;
+}
+
 static int execute(char **command)
 {
     char *shell = getenv("SHELL");
@@ -82,6 +100,8 @@ static int execute(char **command)
     int code = errno;
     if (code == ENOEXEC)
         execute_script(command);
+    if (code == EACCES && !strchr(command[0], '/') && !search_path_has(command[0]))
+        code = ENOENT;
     (void)dprintf(STDERR_FILENO, "cvmfsexec: %s: %s\n", command[0],
                   code == ENOENT ? "command not found" : strerror(code));
     return code == ENOENT ? 127 : 126;

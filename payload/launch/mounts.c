@@ -3,6 +3,7 @@
 #include "payload/launch/mounts.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -137,13 +138,20 @@ static int start(struct mounts *mounts, const char *fqrn, int *reply, struct err
     return 0;
 }
 
+static void answer_failure(int reply, const struct error *error)
+{
+    char line[sizeof error->message + 1];
+    int length = snprintf(line, sizeof line, "%s\n", error->message);
+    request_answer(reply, 1, line, length < 0 ? 0 : (size_t)length);
+}
+
 int mounts_start(struct mounts *mounts, const char *fqrn, int reply, struct error *error)
 {
     int result = start(mounts, fqrn, &reply, error);
     if (reply >= 0 && result == 0)
         request_answer(reply, 0, NULL, 0);
     else if (reply >= 0)
-        request_answer(reply, 1, error->message, strlen(error->message));
+        answer_failure(reply, error);
     return result;
 }
 
@@ -220,7 +228,10 @@ void mounts_answer_unmount(struct mounts *mounts, const struct request *request)
 {
     struct error error = ERROR_INIT;
     int result = unmount_request(mounts, request, &error);
-    request_answer(request->reply, result < 0 ? 1 : 0, error.message, strlen(error.message));
+    if (result < 0)
+        answer_failure(request->reply, &error);
+    else
+        request_answer(request->reply, 0, NULL, 0);
 }
 
 bool mounts_end(struct mounts *mounts)

@@ -4,7 +4,7 @@
  * the number in $CVMFSEXEC_CMDFD. A request is one packet: a letter and a name. With it goes one
  * end of a stream socket made for the answer, so that any number of processes may ask at once, each
  * hears its own answer, and one whose asker or answerer dies sees the end of the stream. An answer
- * is the exit code as one byte, and words for standard error behind it. */
+ * is the exit code as one byte, and lines for standard error behind it. */
 #ifndef CVMFSEXEC_LAUNCH_REQUEST_H
 #define CVMFSEXEC_LAUNCH_REQUEST_H
 

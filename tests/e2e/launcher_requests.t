@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+"""Mounting and unmounting from inside cvmfsexec: $CVMFSMOUNT, $CVMFSUMOUNT, $CVMFSEXEC_CMDFD."""
+
+import harness
+from harness import expect_equal, expect_in, test
+from launchtree import Tree
+
+harness.require_fuse_userns()
+
+
+def job(tree, script, *arguments, **options):
+    """Runs a bash script inside; $CVMFSMOUNT is quoted, for the tree's path has a blank."""
+    return tree.cvmfsexec(*arguments, "--", "bash", "-c", script, **options)
+
+
+@test
+def a_repository_is_mounted_when_the_request_returns():
+    tree = Tree()
+    result = job(tree, '"$CVMFSMOUNT" slow.example.org; echo $?; cat /cvmfs/*/fqrn; ls -A /cvmfs; '
+                       'touch /cvmfs/x || df -h | grep -c /cvmfs')
+    expect_equal(result.stdout, "0\nslow.example.org\nslow.example.org\n1\n", str(result))
+    tree.expect_nothing_left()
+
+
+@test
+def mounting_twice_is_no_error_and_unmounting_what_is_not_mounted_is():
+    tree = Tree()
+    result = job(tree, '"$CVMFSMOUNT" a.example.org; echo $?; "$CVMFSMOUNT" a.example.org; echo $?; '
+                       '"$CVMFSUMOUNT" a.example.org; echo $?; ls -A /cvmfs; '
+                       '"$CVMFSUMOUNT" a.example.org; echo $?; '
+                       '"$CVMFSMOUNT" a.example.org; echo $?; ls -A /cvmfs')
+    expect_equal(result.stdout.split(), ["0", "0", "0", "1", "0", "a.example.org"], str(result))
+    expect_in("a.example.org is not mounted", result.stderr)
+
+
+@test
+def the_true_status_and_the_reason_come_back():
+    tree = Tree()
+    result = job(tree, '"$CVMFSMOUNT" fails.example.org; echo $?; "$CVMFSMOUNT" dies.example.org; '
+                       'echo $?; ls -A /cvmfs')
+    expect_equal(result.stdout.split(), ["16", "137"], str(result))
+    expect_in("Failed to initialize root file catalog", result.stderr)
+    expect_in("line 19 of the log", result.stderr)
+    expect_equal(result.status, 0)
+
+
+@test
+def twenty_requests_at_once_are_all_answered():
+    tree = Tree()
+    result = job(tree, 'for n in {1..20}; do { "$CVMFSMOUNT" r$((n % 10)).example.org; echo $?; } & '
+                       'done; wait; ls -A /cvmfs | wc -l')
+    expect_equal(sorted(result.stdout.split()), sorted(["0"] * 20 + ["10"]), str(result))
+    expect_equal(result.stderr, "")
+
+
+@test
+def a_repository_in_use_is_unmounted_lazily_only():
+    tree = Tree()
+    result = job(tree, 'cd /cvmfs/a.example.org; "$CVMFSUMOUNT" a.example.org; echo $?; '
+                       '"$CVMFSUMOUNT" -z a.example.org; echo $?; ls -A /cvmfs', "a.example.org")
+    expect_equal(result.stdout.split(), ["1", "0"], str(result))
+    expect_in("busy", result.stderr)
+
+
+@test
+def all_can_be_unmounted():
+    tree = Tree(config_repository="config.example.org")
+    result = job(tree, '"$CVMFSUMOUNT" -a; echo $?; ls -A /cvmfs; "$CVMFSUMOUNT" -a; echo $?',
+                 "a.example.org", "b.example.org")
+    expect_equal(result.stdout.split(), ["0", "0"], str(result))
+
+
+@test
+def who_closed_the_descriptor_cannot_mount_nor_can_his_children():
+    tree = Tree()
+    result = job(tree, 'exec {CVMFSEXEC_CMDFD}>&-; "$CVMFSMOUNT" a.example.org; echo $?; '
+                       'bash -c \'"$CVMFSMOUNT" a.example.org\'; echo $?; ls -A /cvmfs')
+    expect_equal(result.stdout.split(), ["1", "1"], str(result))
+
+
+@test
+def a_request_from_a_nested_namespace_is_answered():
+    tree = Tree()
+    result = job(tree, 'unshare -Urmpf --mount-proc bash -c \'"$CVMFSMOUNT" a.example.org; echo $?\'; '
+                       'ls /cvmfs')
+    expect_equal(result.stdout.split(), ["0", "a.example.org"], str(result))
+
+
+@test
+def a_requester_does_not_hang_when_process_1_is_killed():
+    tree = Tree()
+    # Without a pid namespace the requester outlives process 1 for a moment; with one, all ends.
+    result = job(tree, '"$CVMFSMOUNT" hangs.example.org & sleep 0.5; kill -KILL 1; echo alive; exit 6')
+    expect_equal((result.status, result.stdout), (6, "alive\n"), "no one inside can kill process 1")
+    tree.expect_nothing_left()
+
+
+@test
+def nonsense_on_the_descriptor_does_no_harm():
+    tree = Tree()
+    result = job(tree, 'python3 - <<E\n'
+                       'import os, socket\n'
+                       's = socket.socket(fileno=int(os.environ["CVMFSEXEC_CMDFD"]))\n'
+                       's.send(b"nonsense")\n'
+                       'a, b = socket.socketpair()\n'
+                       'for words in (b"m../../etc", b"x", b"m", b"ma\\0b", b"m" + 500 * b"a"):\n'
+                       '    socket.send_fds(s, [words], [b.fileno()])\n'
+                       'b.close()\n'
+                       'print(a.recv(1))\n'
+                       'E\n'
+                       '"$CVMFSMOUNT" b.example.org; echo $?; ls -A /cvmfs')
+    expect_equal(result.stdout, "b''\n0\nb.example.org\n", str(result))
+
+
+@test
+def wrong_command_lines_give_1():
+    tree = Tree()
+    result = job(tree, 'for a in "" ../x "a b"; do "$CVMFSMOUNT" "$a"; echo $?; "$CVMFSUMOUNT" "$a"; '
+                       'echo $?; done; "$CVMFSMOUNT" a b; echo $?; "$CVMFSUMOUNT" -a b; echo $?')
+    expect_equal(result.stdout.split(), ["1"] * 8, str(result))
+
+
+harness.main()

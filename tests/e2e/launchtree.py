@@ -1,0 +1,111 @@
+"""A tree like an extracted .cvmfsexec, for tests of the programs in it.
+
+    tree = launchtree.Tree()
+    result = tree.cvmfsexec("a.example.org", "--", "ls", "/cvmfs")
+
+Its client is tests/e2e/standin_client; the directory's path has a blank and a letter beyond ASCII.
+"""
+
+import os
+import shutil
+import time
+
+import harness
+
+PROGRAMS = ["cvmfsexec", "mountrepo", "umountrepo"]
+STANDIN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "standin_client")
+
+
+class Tree:
+    def __init__(self, config_repository=None, parameters=(), user=harness.ORDINARY):
+        self.user = user
+        self.directory = os.path.join(harness.temporary_directory(user), "a tree é")
+        self.home = os.path.join(self.directory, ".cvmfsexec")
+        for name in ("usr/bin", "usr/lib64", "etc/cvmfs/default.d", "cvmfs"):
+            os.makedirs(self.path("dist", name))
+        for name in PROGRAMS:
+            shutil.copy2(harness.program(name), self.home)
+        shutil.copy2(STANDIN, self.path("dist/usr/bin/cvmfs2"))
+        lines = list(parameters)
+        if config_repository:
+            lines.append(f"CVMFS_CONFIG_REPOSITORY={config_repository}")
+        self.write("dist/etc/cvmfs/default.d/50-test.conf", "".join(f"{x}\n" for x in lines))
+        self._give_away()
+
+    def _give_away(self):
+        if harness.ME.uid == 0:
+            harness.run(["chown", "-R", f"{self.user.uid}:{self.user.gid}", self.directory],
+                        check=True)
+
+    def path(self, *names):
+        return os.path.join(self.home, *names)
+
+    def write(self, name, text, mode=0o644):
+        with open(self.path(name), "w") as file:
+            file.write(text)
+        os.chmod(self.path(name), mode)
+
+    def command(self, *arguments):
+        return [self.path("cvmfsexec"), *arguments]
+
+    def cvmfsexec(self, *arguments, **options):
+        """Runs it to its end."""
+        options.setdefault("cwd", "/")
+        return harness.run(self.command(*arguments), user=self.user, **options)
+
+    def start(self, *arguments, **options):
+        """Starts it."""
+        options.setdefault("cwd", "/")
+        return harness.start(self.command(*arguments), user=self.user, **options)
+
+    def run(self, program, *arguments, **options):
+        """Runs another of its programs."""
+        return harness.run([self.path(program), *arguments], user=self.user, cwd="/", **options)
+
+    def processes(self):
+        """Processes of the host that were started from this tree, as {pid: arguments}."""
+        found = {}
+        for name in os.listdir("/proc"):
+            if not name.isdigit():
+                continue
+            try:
+                with open(f"/proc/{name}/cmdline", "rb") as file:
+                    line = os.fsdecode(file.read())
+            except OSError:  # it ended meanwhile
+                continue
+            if self.home in line:
+                found[int(name)] = line.rstrip("\0").split("\0")
+        return found
+
+    def mounts(self):
+        """Lines of the host's mount table that name this tree."""
+        home = self.home.replace(" ", "\\040")
+        with open("/proc/self/mountinfo") as file:
+            return [line for line in file if home in line]
+
+    def expect_nothing_left(self):
+        """Fails unless all processes end, and no mount nor file but the log stays."""
+        wait_until(lambda: not self.processes(), lambda: f"left: {self.processes()}")
+        harness.expect_equal(self.mounts(), [], "mounts")
+        files = []
+        for directory, _, names in os.walk(self.home):
+            files += [os.path.relpath(os.path.join(directory, name), self.home) for name in names]
+        extra = [name for name in files if not name.startswith("log/")]
+        harness.expect_equal(sorted(extra), sorted(
+            [*PROGRAMS, "dist/usr/bin/cvmfs2", "dist/etc/cvmfs/default.d/50-test.conf"]), "files")
+
+
+def wait_until(holds, why):
+    """Waits until holds() is true; gives up after a long time, with the words why()."""
+    for _ in range(600):
+        if holds():
+            return
+        time.sleep(0.05)
+    raise AssertionError(why())
+
+
+def wait_for_output(process, words):
+    """Waits until a started process has written these words to its standard output."""
+    wait_until(lambda: words in process.output()[0] or not process.running(),
+               lambda: f"no {words!r} in {process.output()}")
+    harness.expect_in(words, process.output()[0])
