@@ -28,8 +28,7 @@ class ObjectStore:
 
     def __init__(self, directory: str):
         self.directory = directory
-        for number in range(256):
-            os.makedirs(os.path.join(directory, "data", f"{number:02x}"), exist_ok=True)
+        os.makedirs(os.path.join(directory, "data"), exist_ok=True)
 
     def put(self, stored: bytes, algorithm: Algorithm, suffix: str = "") -> str:
         """Stores bytes in their final form; the value is the textual hash."""
@@ -50,9 +49,15 @@ class ObjectStore:
 
 
 def write_file(path: str, data: bytes) -> None:
-    """A file appears whole or not at all."""
-    temporary = os.path.join(os.path.dirname(path), f".new-{os.getpid()}")
-    with open(temporary, "wb", buffering=0) as file:
+    """A file appears whole or not at all; its directory is made if it is missing."""
+    directory = os.path.dirname(path)
+    temporary = os.path.join(directory, f".new-{os.getpid()}")
+    try:
+        file = open(temporary, "wb", buffering=0)
+    except FileNotFoundError:
+        os.makedirs(directory, exist_ok=True)
+        file = open(temporary, "wb", buffering=0)
+    with file:
         file.write(data)
     os.rename(temporary, path)
 
@@ -104,7 +109,9 @@ class FileStorer:
             raise ValueError(f"{entry.path!r}: external chunks are ranges of the plain file")
         hasher = hashlib.sha256()
         window = threading.Semaphore(2 * self._jobs)
-        external = open(self._external_path(entry) or os.devnull, "wb")
+        external_path = self._external_path(entry) or os.devnull
+        os.makedirs(os.path.dirname(external_path), exist_ok=True)
+        external = open(external_path, "wb")
 
         def tasks() -> Iterator[tuple]:
             with open_content(entry.content) as stream:
@@ -130,9 +137,7 @@ class FileStorer:
             return None
         if self._external_data is None:
             return os.devnull
-        path = self._external_data + os.fsdecode(entry.path)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        return path
+        return self._external_data + os.fsdecode(entry.path)
 
 
 def _is_chunked(entry: Entry) -> bool:
