@@ -30,8 +30,9 @@ STATIC_CFLAGS  := $(COMMON) -Os -ffunction-sections -fdata-sections -fno-asynchr
 STATIC_LDFLAGS := -static -Wl,--gc-sections -Wl,-z,noseparate-code -Wl,--build-id=none -s
 
 # Everything else: the system's libraries.
-NATIVE_CFLAGS  := $(COMMON) -O2 -g -fPIC -fstack-protector-strong \
+LIBRARY_CFLAGS := \
 	$(shell pkg-config --cflags fuse3 libcurl libelf libarchive sqlite3 libcrypto zlib libzstd)
+NATIVE_CFLAGS  := $(COMMON) -O2 -g -fPIC -fstack-protector-strong $(LIBRARY_CFLAGS)
 NATIVE_LDFLAGS := -Wl,-z,relro -Wl,--as-needed -Wl,--hash-style=gnu
 ifneq ($(SANITIZE),)
 NATIVE_CFLAGS  += -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
@@ -166,7 +167,8 @@ $(BUILD)/tests/fuzz_%.t: tests/fuzz/fuzz_%.c $(BUILD)/tests/replay_%.o $(ARCHIVE
 
 FUZZ_SOURCES := $(BASE_SOURCES) $(CONFIG_SOURCES) $(LAUNCH_SOURCES) $(CLIENT_SOURCES) \
 	$(STUB_SOURCES) $(PACKER_SOURCES)
-FUZZ_CFLAGS  := $(filter-out $(WARNINGS),$(COMMON)) -O1 -g -fno-omit-frame-pointer
+FUZZ_CFLAGS  := $(filter-out $(WARNINGS),$(COMMON)) $(LIBRARY_CFLAGS) -O1 -g \
+	-fno-omit-frame-pointer
 
 $(BUILD)/fuzz/%.o: %.c
 	@mkdir -p $(@D)
@@ -213,6 +215,26 @@ demo: deps
 
 bench: all
 	@CVMFSEXEC_BUILD=$(abspath $(BUILD)) scripts/bench
+
+# Two checkers are off because they are about style, two because they do not know that a variable
+# can release itself (payload/base/scope.h), the rest because they look at one file at a time and
+# expect of every function in another one that it returned success without doing its work.
+TIDY_CHECKS := -*,bugprone-*,clang-analyzer-*,misc-redundant-expression,performance-*
+TIDY_CHECKS := $(TIDY_CHECKS),-bugprone-easily-swappable-parameters
+TIDY_CHECKS := $(TIDY_CHECKS),-bugprone-implicit-widening-of-multiplication-result
+TIDY_CHECKS := $(TIDY_CHECKS),-clang-analyzer-unix.Malloc,-clang-analyzer-valist.*
+TIDY_CHECKS := $(TIDY_CHECKS),-clang-analyzer-core.*,-clang-analyzer-optin.portability.UnixAPI
+TIDY_CHECKS := $(TIDY_CHECKS),-clang-analyzer-security.insecureAPI.*
+
+ANALYSED := $(wildcard stub/*.c packer/*.c payload/*.c payload/*/*.c)
+
+analyse:
+	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --std=c11 \
+		-D_GNU_SOURCE -I. --suppress=missingIncludeSystem --suppress=memleak \
+		--suppress=autoVariables -j $(shell nproc) stub packer payload
+	printf '%s\n' $(ANALYSED) | xargs -P $(shell nproc) -n 8 sh -c 'clang-tidy --quiet \
+		--warnings-as-errors="*" --checks="$(TIDY_CHECKS)" "$$@" -- \
+		$(subst ",\",$(filter-out $(WARNINGS) -MMD -MP,$(COMMON))) $(LIBRARY_CFLAGS)' clang-tidy
 
 format:
 	clang-format -i $(wildcard */*.[ch] */*/*.[ch])
