@@ -35,5 +35,6 @@ from support.processes import (ME, ORDINARY, ROOT, CommandFailed, Process, Resul
                                temporary_directory)
 from support.repositories import (Repository, client_config, make_repository,  # noqa: E402,F401
                                   official_repository, server_url)
+from support.trees import MAGIC_HIDDEN, expect_tree  # noqa: E402,F401
 from support.tap import (Skip, expect_equal, expect_in, main, note, ok, skip,  # noqa: E402,F401
                          skip_all, test)

@@ -79,8 +79,10 @@ class FileStorer:
         for entry in entries:
             if not entry.is_type("file"):
                 continue
-            leader = leaders.setdefault((entry.parent, entry.group), entry) if entry.group else None
-            if leader is not None and leader is not entry:
+            leader = entry
+            if entry.group and not entry.settings.external:  # an external file is at every path
+                leader = leaders.setdefault((entry.parent, entry.group), entry)
+            if leader is not entry:
                 followers.append((entry, leader))
             else:
                 (chunked if _is_chunked(entry) else whole).append(entry)
