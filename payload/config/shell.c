@@ -20,7 +20,7 @@
 enum {
     FILE_LIMIT = 1 << 20,
     MEMORY_LIMIT = 64 << 20,
-    WORK_LIMIT = 128 << 20, /* bytes touched; well below a second */
+    WORK_LIMIT = 64 << 20, /* bytes touched; well below a second */
     DEPTH_LIMIT = 150,
 };
 
@@ -34,8 +34,8 @@ static int import_environment(struct shell *shell, char *const *environment)
         auto_free char *name = strndup(entry, length);
         if (!name)
             return -ENOMEM;
-        if (strcmp(name, "IFS") == 0)
-            continue; /* no shell takes that from outside */
+        if (strcmp(name, "IFS") == 0 || strcmp(name, "PWD") == 0)
+            continue; /* no shell takes these from outside */
         int result = shell_export(shell, name, entry + length + 1);
         if (result < 0)
             return result;
@@ -155,7 +155,6 @@ int shell_assign(struct shell *shell, const char *name, const char *value)
     if (result != -EPERM)
         return result;
     shell_note(shell, "%s is readonly and keeps its value", name);
-    shell->status = 1;
     return 0;
 }
 

@@ -66,9 +66,8 @@ static int end_field(struct shell *shell, struct field *field, struct strings *f
             result = pattern_paths(shell->directory, pattern.bytes, fields);
     }
     if (result == 0 && fields->count == before)
-        result = strings_add(fields, field->content.bytes.bytes ? field->content.bytes.bytes : "");
-    field->content.bytes.length = 0;
-    field->content.marks.length = 0;
+        result = strings_add(fields, field->content.bytes.length ? field->content.bytes.bytes : "");
+    expansion_free(&field->content);
     field->present = false;
     return result;
 }

@@ -121,6 +121,7 @@ int shell_substitute(struct shell *shell, const char *text, size_t length, unsig
                      struct expansion *expansion)
 {
     struct node *list;
+    shell->substituted = true;
     int result = shell_spend(shell, 256 + length);
     if (result == 0)
         result = parse_all(shell, text, length, &list);

@@ -11,6 +11,8 @@
 #include "payload/config/shell_redirect.h"
 #include "payload/config/shell_state.h"
 
+enum { COMMAND_COST = 512 }; /* in bytes touched */
+
 int shell_run_list(struct shell *shell, struct node *list)
 {
     int result = 0;
@@ -147,10 +149,15 @@ int shell_run_arguments(struct shell *shell, struct strings *arguments, bool fun
     return shell_execute(shell, arguments);
 }
 
+/* Without a command to run, the status is that of the last $(...), or 0. */
 static int run_expanded(struct shell *shell, const struct node *node, struct strings *arguments)
 {
-    if (arguments->count == 0)
-        return assign_words(shell, node->assignments);
+    if (arguments->count == 0) {
+        int result = assign_words(shell, node->assignments);
+        if (!shell->substituted)
+            shell->status = 0;
+        return result;
+    }
     const struct builtin *builtin = builtin_find(arguments->items[0]);
     if (builtin && builtin->special) {
         int result = assign_words(shell, node->assignments);
@@ -168,14 +175,12 @@ static int run_command(struct shell *shell, const struct node *node)
 {
     auto_strings struct strings arguments = STRINGS_INIT;
     const int status_before = shell->status;
+    shell->substituted = false;
     int result = expand_words(shell, node->words, &arguments);
     if (result < 0)
         return result;
-    /* Without a command the status is that of the last $(...) in it, or 0. */
-    if (arguments.count == 0 && !node->words)
-        shell->status = 0;
-    else if (arguments.count)
-        shell->status = status_before;
+    if (arguments.count)
+        shell->status = status_before; /* what return and exit take without a number */
     return run_expanded(shell, node, &arguments);
 }
 
@@ -348,7 +353,7 @@ int shell_run_node(struct shell *shell, struct node *node)
     int result = shell_enter(shell);
     if (result < 0)
         return result;
-    result = shell_spend(shell, 64);
+    result = shell_spend(shell, COMMAND_COST);
     if (result == 0 && !node->redirections) {
         result = run_kind(shell, node);
     } else if (result == 0) {

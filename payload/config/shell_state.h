@@ -32,6 +32,7 @@ struct shell {
     unsigned line;
     int descriptors[3]; /* standard ones for what runs; -1 is /dev/null */
     int status;         /* $? */
+    bool substituted;   /* a $(...) has set it since a command began */
     enum unwinding unwinding;
     unsigned unwind_levels;
     unsigned loops; /* around the command that runs */
