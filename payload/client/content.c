@@ -109,20 +109,6 @@ static struct object object_of(const struct tree_node *node, const struct catalo
     };
 }
 
-/* A descriptor from the cache, provided that the copy there has the length it must have: a crash
- * of the machine can leave a short one behind. */
-static int find_cached(struct content_store *store, const struct catalog_chunk *chunk)
-{
-    auto_fd int fd = fetch_cached(store->fetcher, &chunk->hash);
-    if (fd < 0)
-        return fd;
-    struct stat status;
-    if (fstat(fd, &status) == 0 && (uint64_t)status.st_size == chunk->size)
-        return steal_fd(&fd);
-    fetch_discard(store->fetcher, &chunk->hash);
-    return -ENOENT;
-}
-
 static int open_chunk(struct content_store *store, const struct tree_node *node,
                       const struct catalog_chunk *chunk, struct open_object **object,
                       struct error *error)
@@ -130,7 +116,7 @@ static int open_chunk(struct content_store *store, const struct tree_node *node,
     *object = open_object_find(store->open_objects, &chunk->hash);
     if (*object)
         return 0;
-    int fd = find_cached(store, chunk);
+    int fd = fetch_cached(store->fetcher, &chunk->hash, chunk->size);
     if (fd < 0) {
         auto_text struct text path = TEXT_INIT;
         int result = tree_path(store->tree, node, &path);
@@ -221,12 +207,13 @@ static void fetch_ahead(struct content_store *store, const struct tree_node *nod
 {
     auto_text struct text path = TEXT_INIT;
     for (size_t index = 0; index < selection->ahead_count; index++) {
-        auto_fd int fd = fetch_cached(store->fetcher, &selection->ahead[index].hash);
+        const struct catalog_chunk *chunk = &selection->ahead[index];
+        auto_fd int fd = fetch_cached(store->fetcher, &chunk->hash, chunk->size);
         if (fd >= 0)
             continue;
         if (!path.bytes && tree_path(store->tree, node, &path) < 0)
             return; /* the read itself will say why */
-        const struct object object = object_of(node, &selection->ahead[index], path.bytes);
+        const struct object object = object_of(node, chunk, path.bytes);
         prefetch(store->prefetcher, &object);
     }
 }

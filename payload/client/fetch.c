@@ -30,6 +30,7 @@ struct fetcher {
     pthread_mutex_t lock; /* over the next two */
     struct receiver *receivers;
     unsigned receiver_count;
+    void (*on_wait)(void);
 };
 
 int fetcher_create(struct cache *cache, struct downloader *regular, struct downloader *external,
@@ -89,11 +90,6 @@ static void give_receiver(struct fetcher *fetcher, struct receiver *receiver)
         receiver_destroy(receiver);
 }
 
-int fetch_cached(struct fetcher *fetcher, const struct hash *hash)
-{
-    return cache_find(fetcher->cache, hash);
-}
-
 void fetch_discard(struct fetcher *fetcher, const struct hash *hash)
 {
     int result = cache_remove(fetcher->cache, hash);
@@ -104,17 +100,22 @@ void fetch_discard(struct fetcher *fetcher, const struct hash *hash)
 }
 
 /* A crash of the machine can leave an object shorter than it was. */
-static int find_whole(struct fetcher *fetcher, const struct object *object)
+int fetch_cached(struct fetcher *fetcher, const struct hash *hash, uint64_t size)
 {
-    auto_fd int fd = cache_find(fetcher->cache, &object->hash);
+    auto_fd int fd = cache_find(fetcher->cache, hash);
     struct stat status;
     if (fd < 0)
         return fd;
-    if (object->size == OBJECT_SIZE_UNKNOWN ||
-        (fstat(fd, &status) == 0 && (uint64_t)status.st_size == object->size))
+    if (size == OBJECT_SIZE_UNKNOWN ||
+        (fstat(fd, &status) == 0 && (uint64_t)status.st_size == size))
         return steal_fd(&fd);
-    fetch_discard(fetcher, &object->hash);
+    fetch_discard(fetcher, hash);
     return -ENOENT;
+}
+
+void fetch_on_wait(struct fetcher *fetcher, void (*callback)(void))
+{
+    fetcher->on_wait = callback;
 }
 
 #define OBJECT_URL_SIZE (sizeof "/.cvmfsalt-" + HASH_TEXT_SIZE + 1)
@@ -219,7 +220,8 @@ static int lead(struct fetcher *fetcher, const struct object *object, struct err
                 enum download_failure *failure)
 {
     *failure = DOWNLOAD_OK;
-    int fd = find_whole(fetcher, object); /* it may have come just before this flight began */
+    int fd = fetch_cached(fetcher, &object->hash,
+                          object->size); /* it may have come just before this flight began */
     if (fd >= 0)
         return fd;
     fd = fetch_anew(fetcher, object, failure, error);
@@ -241,9 +243,11 @@ int fetch_object(struct fetcher *fetcher, const struct object *object, struct er
     const struct flight_key key = {
         .hash = object->hash, .suffix = object->suffix, .external = object->external != NULL};
     for (;;) {
-        int fd = find_whole(fetcher, object);
+        int fd = fetch_cached(fetcher, &object->hash, object->size);
         if (fd >= 0)
             return fd;
+        if (fetcher->on_wait)
+            fetcher->on_wait();
         struct flight *flight;
         int result = flight_board(&fetcher->flights, &key, &flight, error);
         if (result < 0)

@@ -40,8 +40,13 @@ void fetcher_destroy(struct fetcher *fetcher);
  * cannot fit the cache. Waits for a download of it that is under way in another thread. */
 int fetch_object(struct fetcher *fetcher, const struct object *object, struct error *error);
 
-/* The same from the cache alone: -ENOENT when it is not there. Never waits. */
-int fetch_cached(struct fetcher *fetcher, const struct hash *hash);
+/* The same from the cache alone: -ENOENT when it is not there with that size (or any, for
+ * OBJECT_SIZE_UNKNOWN). Never waits. */
+int fetch_cached(struct fetcher *fetcher, const struct hash *hash, uint64_t size);
+
+/* `callback` is called in a thread that is about to wait for a server, or for another thread that
+ * does. Set it before there are several threads. */
+void fetch_on_wait(struct fetcher *fetcher, void (*callback)(void));
 
 /* Throws away what the cache holds under a hash, because it turned out to be damaged there. */
 void fetch_discard(struct fetcher *fetcher, const struct hash *hash);

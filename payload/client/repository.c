@@ -303,7 +303,7 @@ static int open_cached(const struct repository *repository,
                        const struct cache_breadcrumb *breadcrumb, struct repository_root *root,
                        struct root_facts *facts)
 {
-    auto_fd int fd = fetch_cached(repository->fetcher, &breadcrumb->catalog);
+    auto_fd int fd = fetch_cached(repository->fetcher, &breadcrumb->catalog, OBJECT_SIZE_UNKNOWN);
     if (fd < 0)
         return fd;
     int result = read_facts(repository, fd, facts, NULL);

@@ -3,18 +3,20 @@
 #include <errno.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "payload/base/scope.h"
 #include "payload/base/text.h"
 #include "payload/client/log.h"
+#include "payload/client/loop.h"
 #include "payload/client/operations.h"
 
 #define MOST_THREADS 16
-#define IDLE_THREADS 4
 
 struct session {
     struct client *client;
@@ -115,8 +117,7 @@ static void *reload(void *context)
         if (client_refresh(session->client) < 0) {
             log_message(LOG_ERR, "the mounted revision %llu is blacklisted, unmounting",
                         (unsigned long long)before.revision);
-            fuse_session_exit(session->fuse);
-            fuse_session_unmount(session->fuse); /* wakes the threads that wait for requests */
+            (void)kill(getpid(), SIGTERM); /* the end of the session is the main thread's */
             break;
         }
         tree_facts(session->client->tree, &after);
@@ -126,39 +127,77 @@ static void *reload(void *context)
     return NULL;
 }
 
-static int serve_with_threads(struct session *session)
+/* The thread gets no signals: they are for the thread that waits for them. */
+static int start_reloading(struct session *session)
 {
-    if (session->single_threaded)
-        return fuse_session_loop(session->fuse);
-    struct fuse_loop_config *config = fuse_loop_cfg_create();
-    if (!config)
-        return -ENOMEM;
-    fuse_loop_cfg_set_max_threads(config, MOST_THREADS);
-    fuse_loop_cfg_set_idle_threads(config, IDLE_THREADS);
-    int result = fuse_session_loop_mt(session->fuse, config);
-    fuse_loop_cfg_destroy(config);
+    sigset_t all;
+    sigset_t before;
+    (void)sigfillset(&all);
+    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+    int result = -pthread_create(&session->reloader, NULL, reload, session);
+    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
     return result;
+}
+
+/* Waits for a signal that ends the session, or for its end by an unmount (SIGUSR1, from the loop).
+ */
+static int serve_with_threads(struct session *session, const sigset_t *signals)
+{
+    struct loop *loop;
+    int result = loop_start(session->fuse, MOST_THREADS, &loop);
+    if (result < 0)
+        return result;
+    loop_signal_at_end(loop, SIGUSR1);
+    int signal;
+    (void)sigwait(signals, &signal); /* fails for a set that is no set only */
+    fuse_session_exit(session->fuse);
+    if (!session->premounted)
+        fuse_session_unmount(session->fuse);
+    return loop_stop(loop);
+}
+
+static int serve(struct session *session)
+{
+    if (session->single_threaded) {
+        if (fuse_set_signal_handlers(session->fuse) < 0)
+            return -EINVAL;
+        int result = fuse_session_loop(session->fuse);
+        fuse_remove_signal_handlers(session->fuse);
+        return result;
+    }
+    /* Blocked before there is any thread: they are for the one that waits for them. */
+    sigset_t signals;
+    (void)sigemptyset(&signals);
+    (void)sigaddset(&signals, SIGTERM);
+    (void)sigaddset(&signals, SIGINT);
+    (void)sigaddset(&signals, SIGHUP);
+    (void)sigaddset(&signals, SIGUSR1);
+    (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    return serve_with_threads(session, &signals);
+}
+
+static void end_reloading(struct session *session)
+{
+    (void)pthread_mutex_lock(&session->lock);
+    session->is_ending = true;
+    (void)pthread_cond_broadcast(&session->ending);
+    (void)pthread_mutex_unlock(&session->lock);
+    (void)pthread_join(session->reloader, NULL);
 }
 
 int session_serve(struct session *session, struct error *error)
 {
     /* Many threads that hold little: arenas of their own would cost more than they save. */
     (void)mallopt(M_ARENA_MAX, 2);
-    if (fuse_set_signal_handlers(session->fuse) < 0)
-        return error_set(error, -EINVAL, "cannot handle signals");
+    (void)signal(SIGPIPE, SIG_IGN);
+    fetch_on_wait(session->client->fetcher, loop_yield);
     bool reloading = !session->client->root.fixed;
-    int result = reloading ? -pthread_create(&session->reloader, NULL, reload, session) : 0;
+    int result = reloading ? start_reloading(session) : 0;
     if (result < 0)
         return error_system(error, result, "starting the thread for new revisions");
-    result = serve_with_threads(session);
-    if (reloading) {
-        (void)pthread_mutex_lock(&session->lock);
-        session->is_ending = true;
-        (void)pthread_cond_broadcast(&session->ending);
-        (void)pthread_mutex_unlock(&session->lock);
-        (void)pthread_join(session->reloader, NULL);
-    }
-    fuse_remove_signal_handlers(session->fuse);
+    result = serve(session);
+    if (reloading)
+        end_reloading(session);
     return result < 0 ? error_system(error, result, "serving") : 0;
 }
 

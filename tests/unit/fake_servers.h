@@ -118,8 +118,9 @@ bool downloader_switch_host(struct downloader *downloader, const char *reason)
     return downloader->count > 1;
 }
 
-int fetch_cached(struct fetcher *fetcher, const struct hash *hash)
+int fetch_cached(struct fetcher *fetcher, const struct hash *hash, uint64_t size)
 {
+    (void)size;
     return cache_find(fetcher->cache, hash);
 }
 
