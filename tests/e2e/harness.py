@@ -23,18 +23,17 @@ import sys
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
 
-from support import cleanup, tap  # noqa: E402
 from support.cleanup import at_end, scope  # noqa: E402,F401
 from support.faults import Fault, FaultServer, RefusedPort  # noqa: E402,F401
 from support.mounts import (Mount, MountFailed, Sandbox, mount,  # noqa: E402,F401
                             require_fuse_userns, try_fuse_in_user_namespace)
 from support.nginx import NginxServer  # noqa: E402,F401
 from support.nginx import available as nginx_available  # noqa: E402,F401
-from support.processes import (ME, ORDINARY, ROOT, CommandFailed, Process, Result,  # noqa: E402,F401
-                               User, build_directory, program, run, source_directory, start,
-                               temporary_directory)
+from support.processes import (ME, ORDINARY, ROOT, CommandFailed, Process,  # noqa: E402,F401
+                               Result, User, build_directory, program, run, source_directory,
+                               start, temporary_directory)
 from support.repositories import (Repository, client_config, make_repository,  # noqa: E402,F401
                                   official_repository, server_url)
-from support.trees import MAGIC_HIDDEN, expect_tree  # noqa: E402,F401
 from support.tap import (Skip, expect_equal, expect_in, main, note, ok, skip,  # noqa: E402,F401
                          skip_all, test)
+from support.trees import MAGIC_HIDDEN, expect_tree  # noqa: E402,F401

@@ -155,8 +155,7 @@ def a_second_publish_keeps_what_did_not_change():
     expect_well_formed(repository)
     expect_equal(second.revision, first.revision + 1)
     changed = {path for path, text in second.catalogs() if nested.get(path) != text}
-    # /nested/inner has got a subdirectory count and a size only of its own: its mountpoint row and
-    # the reference to it change the catalogs above it, and no other.
+    # the catalog with the new file and, through the references to it, those above; no other
     expect_equal(changed, {b"", b"/nested", b"/nested/inner"})
     assert before <= objects(repository)
     # three catalogs, a tag database, a file; certificate and meta info are the same

@@ -73,20 +73,21 @@ class FileStorer:
 
     def store(self, entries: Iterable[Entry]) -> None:
         """Fills in size, digest or chunks, and sha256 of every regular file."""
-        whole, chunked = [], []
         leaders: dict[tuple, Entry] = {}
-        followers = []
+        files, followers = [], []
         for entry in entries:
             if not entry.is_type("file"):
                 continue
             leader = entry
             if entry.group and not entry.settings.external:  # an external file is at every path
                 leader = leaders.setdefault((entry.parent, entry.group), entry)
-            if leader is not entry:
-                followers.append((entry, leader))
+            if leader is entry:
+                files.append(entry)
             else:
-                (chunked if _is_chunked(entry) else whole).append(entry)
-        if self._jobs > 1 and len(whole) + len(chunked) > 64 or self._jobs > 1 and chunked:
+                followers.append((entry, leader))
+        whole = [entry for entry in files if not _is_chunked(entry)]
+        chunked = [entry for entry in files if _is_chunked(entry)]
+        if self._jobs > 1 and (chunked or len(whole) > 64):
             with multiprocessing.Pool(self._jobs) as pool:
                 self._store_all(pool, whole, chunked)
         else:
