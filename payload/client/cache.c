@@ -60,29 +60,6 @@ static int structure_make(const struct cache *cache, const char *name)
     return 0;
 }
 
-/* The marker says that all directories are there. Several processes may do this at once. */
-static int structure_ensure(const struct cache *cache, bool *made)
-{
-    *made = false;
-    if (faccessat(cache->directory, STRUCTURE_MARKER, F_OK, 0) == 0)
-        return 0;
-    int result = structure_make(cache, TRANSACTION_DIRECTORY);
-    *made = result == 0 && faccessat(cache->directory, "00", F_OK, 0) < 0;
-    if (result == 0)
-        result = structure_make(cache, QUARANTINE_DIRECTORY);
-    for (unsigned index = 0; result == 0 && index < 256; index++) {
-        char name[3];
-        (void)snprintf(name, sizeof name, "%02x", index);
-        result = structure_make(cache, name);
-    }
-    if (result < 0)
-        return result;
-    auto_fd int marker =
-        openat(cache->directory, STRUCTURE_MARKER, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
-               cache->alien ? 0660 : 0600);
-    return marker < 0 ? -errno : 0;
-}
-
 static int cache_open(struct cache *cache, const struct cache_options *options, struct error *error)
 {
     const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
@@ -92,26 +69,20 @@ static int cache_open(struct cache *cache, const struct cache_options *options, 
         if (result < 0)
             return error_system(error, result, "making the cache directory %s", options->directory);
         cache->directory = open(options->directory, flags);
-        if (cache->alien && cache->directory >= 0)
+        if (cache->alien && cache->directory >= 0) {
             (void)fchmod(cache->directory, 0770); /* the umask is not meant for a shared place */
+            log_message(LOG_NOTICE, "Cache directory structure created.");
+        }
     }
     if (cache->directory < 0)
         return error_system(error, -errno, "opening the cache directory %s", options->directory);
-
-    bool made;
-    int result = structure_ensure(cache, &made);
+    if (options->limit <= 0)
+        return 0;
+    int result = usage_open(cache->directory, &cache->usage);
     if (result < 0)
-        return error_system(error, result, "making the structure of the cache directory %s",
+        return error_system(error, result, "opening the quota file in the cache directory %s",
                             options->directory);
-    if (made && cache->alien)
-        log_message(LOG_NOTICE, "Cache directory structure created.");
-    if (options->limit > 0) {
-        result = usage_open(cache->directory, made, &cache->usage);
-        if (result < 0)
-            return error_system(error, result, "opening the quota file in the cache directory %s",
-                                options->directory);
-        cache->limit = (uint64_t)options->limit;
-    }
+    cache->limit = (uint64_t)options->limit;
     return 0;
 }
 
@@ -133,6 +104,26 @@ int cache_create(const struct cache_options *options, struct cache **cache, stru
     }
     *cache = created;
     return 0;
+}
+
+int cache_complete(struct cache *cache)
+{
+    if (faccessat(cache->directory, STRUCTURE_MARKER, F_OK, 0) == 0)
+        return 0;
+    int result = structure_make(cache, TRANSACTION_DIRECTORY);
+    if (result == 0)
+        result = structure_make(cache, QUARANTINE_DIRECTORY);
+    for (unsigned index = 0; result == 0 && index < 256; index++) {
+        char name[3];
+        (void)snprintf(name, sizeof name, "%02x", index);
+        result = structure_make(cache, name);
+    }
+    if (result < 0)
+        return result;
+    auto_fd int marker =
+        openat(cache->directory, STRUCTURE_MARKER, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
+               cache->alien ? 0660 : 0600);
+    return marker < 0 ? -errno : 0;
 }
 
 void cache_destroy(struct cache *cache)
@@ -298,7 +289,7 @@ int cache_commit(struct cache *cache, struct cache_transaction *transaction,
     char path[OBJECT_PATH_SIZE];
     (void)object_path(hash, path);
     result = object_publish(cache, transaction->name, path);
-    if (result == -ENOENT) { /* somebody tidied the empty directory away */
+    if (result == -ENOENT) { /* the first object in this directory */
         const char name[3] = {path[0], path[1], '\0'};
         if (structure_make(cache, name) == 0)
             result = object_publish(cache, transaction->name, path);
@@ -325,7 +316,7 @@ void cache_quarantine(struct cache *cache, struct cache_transaction *transaction
     char text[HASH_TEXT_SIZE];
     char path[sizeof QUARANTINE_DIRECTORY + HASH_TEXT_SIZE];
     (void)snprintf(path, sizeof path, QUARANTINE_DIRECTORY "/%s", hash_format(hash, text));
-    if (transaction->fd >= 0 && text[0] &&
+    if (transaction->fd >= 0 && text[0] && structure_make(cache, QUARANTINE_DIRECTORY) == 0 &&
         renameat(cache->directory, transaction->name, cache->directory, path) == 0) {
         scope_close_fd(&transaction->fd);
         transaction->fd = -1;

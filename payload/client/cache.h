@@ -25,9 +25,13 @@ struct cache_options {
     bool alien;            /* shared by several users: directories 0770, objects 0660 */
 };
 
-/* Makes the directory and its structure where they are missing; on a complete cache that is three
- * system calls. 0 or a negative errno. */
+/* Makes the directory where it is missing; the directories in it are made when they are needed.
+ * Two system calls for a cache that is there. 0 or a negative errno. */
 int cache_create(const struct cache_options *options, struct cache **cache, struct error *error);
+/* Makes the directories that are still missing, all 258 of them, and then the official marker that
+ * says so. Nothing here depends on it: it is for a moment when nobody waits, because on a busy disk
+ * it takes a quarter of a second. 0 or a negative errno. */
+int cache_complete(struct cache *cache);
 void cache_destroy(struct cache *cache); /* NULL is allowed */
 
 /* The directory's descriptor, for the files of others in it; owned by the cache. */

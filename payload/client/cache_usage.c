@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "payload/base/file.h"
+#include "payload/client/cache_layout.h"
 
 #define USAGE_FILE "cvmfsexec.usage"
 
@@ -65,17 +66,31 @@ static void number_unlock(struct usage *usage)
     (void)pthread_mutex_unlock(&usage->mutex);
 }
 
-int usage_open(int directory, bool empty, struct usage *usage)
+/* Every commit goes through the transactions' directory: where that has yet to be made, nothing is
+ * to be counted. */
+static bool is_new_cache(int directory)
 {
-    usage->fd = openat(directory, USAGE_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    return faccessat(directory, TRANSACTION_DIRECTORY, F_OK, 0) < 0 && errno == ENOENT;
+}
+
+int usage_open(int directory, struct usage *usage)
+{
+    const int flags = O_RDWR | O_CLOEXEC | O_NOFOLLOW;
+    usage->fd = openat(directory, USAGE_FILE, flags);
+    bool empty = false;
+    if (usage->fd < 0 && errno == ENOENT) {
+        empty = is_new_cache(directory);
+        usage->fd = openat(directory, USAGE_FILE, flags | O_CREAT, 0600);
+    }
     if (usage->fd < 0)
         return -errno;
     usage->cleaning = false;
     (void)pthread_mutex_init(&usage->mutex, NULL);
     if (empty) {
         number_lock(usage);
-        if (record_load(usage).counted == 0) {
-            struct usage_state state = {.used = 0, .counted = time(NULL)};
+        struct usage_state state = record_load(usage);
+        if (state.counted == 0) { /* another process may have begun already */
+            state.counted = time(NULL);
             record_store(usage, &state);
         }
         number_unlock(usage);

@@ -23,9 +23,9 @@ struct usage_state {
     int64_t counted; /* Unix time of the last count of all objects; 0: never */
 };
 
-/* Opens the file, or makes it: with `empty`, for a cache that is known to hold nothing.
+/* Opens the file, or makes it. In a directory without any object it begins with a count of 0.
  * 0 or a negative errno. */
-int usage_open(int directory, bool empty, struct usage *usage);
+int usage_open(int directory, struct usage *usage);
 void usage_close(struct usage *usage);
 
 /* What the file says; a damaged one says nothing was ever counted. */

@@ -106,6 +106,7 @@ static void a_new_cache_has_the_official_layout(void)
 {
     struct cache *cache = open_cache("a/b/new", 0, false);
     CHECK(cache != NULL, "a cache is made with its parent directories");
+    CHECK(cache_complete(cache) == 0 && cache_complete(cache) == 0, "and completed");
     CHECK(has_mode(cache, "00", 0700) && has_mode(cache, "ff", 0700) &&
               has_mode(cache, "txn", 0700) && has_mode(cache, "quarantaine", 0700) &&
               has_mode(cache, ".cvmfscache", 0600),
@@ -200,8 +201,10 @@ static void an_object_that_is_there_stays(void)
 static void missing_directories_are_made_again(void)
 {
     struct cache *cache = open_cache("tidied", 0, false);
-    (void)unlinkat(cache_directory(cache), "txn", AT_REMOVEDIR);
-    (void)unlinkat(cache_directory(cache), "05", AT_REMOVEDIR);
+    (void)cache_complete(cache);
+    CHECK(unlinkat(cache_directory(cache), "txn", AT_REMOVEDIR) == 0 &&
+              unlinkat(cache_directory(cache), "05", AT_REMOVEDIR) == 0,
+          "directories vanish");
     CHECK(put_and_close(cache, 5, 10) && has(cache, 5),
           "a cleaner of scratch areas may take empty directories away");
     cache_destroy(cache);
@@ -210,6 +213,7 @@ static void missing_directories_are_made_again(void)
 static void old_transactions_are_swept(void)
 {
     struct cache *cache = open_cache("sweep", 0, false);
+    (void)cache_complete(cache);
     int directory = cache_directory(cache);
     (void)file_replace(directory, "txn/fetchDEAD", "x", 1, 0600);
     (void)file_replace(directory, "txn/fetchLIVE", "x", 1, 0600);
