@@ -213,7 +213,14 @@ demo: deps
 	@$(MAKE) --no-print-directory all
 	@CVMFSEXEC_BUILD=$(abspath $(BUILD)) scripts/demo
 
-bench: all
+# What measures is small and without a language of its own to start.
+BENCH_HELPERS := $(addprefix $(BUILD)/bench/,readfiles spawn)
+
+$(BUILD)/bench/%: $(BUILD)/native/tests/bench/%.o $(BUILD)/native/base.a
+	@mkdir -p $(@D)
+	$(CC) $(NATIVE_LDFLAGS) -o $@ $^
+
+bench: all $(BENCH_HELPERS)
 	@CVMFSEXEC_BUILD=$(abspath $(BUILD)) scripts/bench
 
 # Two checkers are off because they are about style, two because they do not know that a variable
