@@ -21,7 +21,7 @@ DAY = 86400
 
 def make_zoo(*options: str, into=None) -> harness.Repository:
     """A repository with every kind of entry."""
-    return harness.make_repository(FQRN, "--generate", "zoo,size=600K", *SMALL_CHUNKS, *options,
+    return harness.make_repository(FQRN, "--generate", "zoo,size=300K", *SMALL_CHUNKS, *options,
                                    into=into)
 
 
@@ -265,12 +265,8 @@ def the_tag_database_has_the_schema_of_the_official_tools():
 
 @test
 def the_official_repositories_pass_the_same_checks():
-    repository = harness.official_repository("small.example.org")
-    expect_well_formed(repository)
-    for fqrn in ("rmd.example.org", "shake.example.org", "ext.example.org"):
-        directory = os.path.join(repository.webroot, "cvmfs", fqrn)
-        public_key = os.path.join(repository.keys, fqrn + ".pub")
-        expect_equal(check.check_all(directory, public_key), [], fqrn)
+    for fqrn in ("small.example.org", "rmd.example.org", "shake.example.org", "ext.example.org"):
+        expect_well_formed(harness.official_repository(fqrn))
 
 
 harness.main()

@@ -10,7 +10,7 @@ from harness import expect_equal, expect_tree, test
 harness.require_fuse_userns()
 
 FQRN = "zoo.example.org"
-ZOO = ("--generate", "zoo,size=600K", "--chunk-size", "64K/128K/256K")
+ZOO = ("--generate", "zoo,size=300K", "--chunk-size", "64K/128K/256K")
 OFFICIAL = ("small.example.org", "rmd.example.org", "shake.example.org")
 
 

@@ -296,7 +296,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def _read_file(self) -> tuple[int, bytes, list[tuple[str, str]]]:
         """A file below the web root, or a range of it."""
         root = self.server.owner.webroot
-        path = os.path.normpath(urllib.parse.unquote(urllib.parse.urlsplit(self.path).path))
+        path = os.path.normpath(urllib.parse.unquote(urllib.parse.urlsplit(self.path).path,
+                                                     errors="surrogateescape"))
         if root is None or not path.startswith("/"):
             return 404, b"", []
         try:

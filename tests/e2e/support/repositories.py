@@ -85,15 +85,23 @@ def _write_files(directory: str, files: Mapping[str, bytes | str]) -> None:
 
 
 def official_repository(fqrn: str) -> Repository:
-    """A repository written by the official tools, unpacked; skips the test where there is none."""
+    """A repository written by the official tools, unpacked (with what it may need from cvmfs/
+    ext-data); skips the test where there is none."""
     if not os.path.exists(OFFICIAL_ARCHIVE):
         tap.skip("../shared/repos/official-small.tar.gz is not there")
     directory = temporary_directory()
     with tarfile.open(OFFICIAL_ARCHIVE) as archive:
-        archive.extractall(directory, filter="data")
+        wanted = [member for member in archive if not _is_of_another(member.name, fqrn)]
+        archive.extractall(directory, wanted, filter="data")
     root = _directory_with(directory, "cvmfs")
     return Repository(fqrn, root, os.path.join(root, "keys"),
                       os.path.join(root, "manifests", fqrn + ".jsonl"))
+
+
+def _is_of_another(name: str, fqrn: str) -> bool:
+    """Whether a member of the archive lies below cvmfs/ of a repository that is not asked for."""
+    folder = name.partition("cvmfs/")[2].partition("/")[0]
+    return "." in folder and folder != fqrn
 
 
 def _directory_with(top: str, name: str) -> str:
