@@ -10,11 +10,11 @@
 #include "payload/base/scope.h"
 #include "payload/client/blacklist.h"
 #include "payload/client/catalog.h"
-#include "payload/client/history.h"
 #include "payload/client/log.h"
 #include "payload/client/manifest.h"
 #include "payload/client/manifest_fetch.h"
 #include "payload/client/master_keys.h"
+#include "payload/client/snapshot.h"
 
 /* The client's exit statuses (cvmfs-format.md 10.8) and the words before the cause. */
 enum { EXIT_SIGNATURE = 15, EXIT_CATALOG = 16, EXIT_HISTORY = 22, EXIT_REVISION = 25 };
@@ -231,67 +231,6 @@ static int select_hash(const struct repository *repository, const char *text,
     return obtain_root(repository, alternative, root, facts, error);
 }
 
-static int find_snapshot(struct history *history, const char *tag, const char *date,
-                         struct hash *catalog, struct error *error)
-{
-    int result;
-    if (tag) {
-        result = history_find_tag(history, tag, catalog);
-        if (result == -ENOENT)
-            return error_set(error, result, "no such tag: %s", tag);
-    } else {
-        int64_t timestamp;
-        if (history_parse_date(date, &timestamp) < 0)
-            return error_set(error, -EINVAL, "invalid timestamp in CVMFS_REPOSITORY_DATE: %s",
-                             date);
-        result = history_find_date(history, timestamp, catalog);
-        if (result == -ENOENT)
-            return error_set(error, result, "no repository state as early as utc timestamp %s",
-                             date);
-    }
-    return result < 0 ? error_system(error, result, "No history: reading the tag database") : 0;
-}
-
-static void release_history(struct history **history)
-{
-    history_close(*history);
-}
-
-/* CVMFS_REPOSITORY_TAG, else CVMFS_REPOSITORY_DATE: the root catalog's hash. */
-static int look_up_snapshot(const struct repository *repository, const char *tag, const char *date,
-                            struct hash *catalog, struct error *error)
-{
-    const struct manifest_source source = manifest_source(repository);
-    const struct hash unknown = {.algorithm = HASH_NONE}; /* so everything is verified */
-    struct manifest manifest;
-    int result = manifest_fetch(&source, &unknown, 0, &manifest, error);
-    if (result < 0) {
-        (void)error_prefix(error, "Failed to fetch manifest");
-        return result;
-    }
-    if (hash_is_null(&manifest.history))
-        return error_set(error, -ENOENT, "No history: the repository has no tags");
-    const struct object object = {
-        .hash = manifest.history,
-        .suffix = 'H',
-        .compressed = true,
-        .size = OBJECT_SIZE_UNKNOWN,
-        .label = "tag database",
-    };
-    for (int attempt = 0;; attempt++) {
-        __attribute__((cleanup(release_history))) struct history *history = NULL;
-        auto_fd int fd = fetch_object(repository->fetcher, &object, error);
-        result = fd < 0 ? fd : history_open(fd, &history, error);
-        if (result == 0)
-            return find_snapshot(history, tag, date, catalog, error);
-        if (fd < 0 || result != -EIO || attempt > 0)
-            break;
-        fetch_discard(repository->fetcher, &manifest.history);
-    }
-    (void)error_prefix(error, "No history");
-    return result;
-}
-
 static bool is_fresh(const struct cache_breadcrumb *breadcrumb, const struct root_facts *facts)
 {
     int64_t age = (int64_t)time(NULL) - breadcrumb->checked;
@@ -374,7 +313,8 @@ int repository_select(struct repository *repository, struct repository_root *roo
     if (hash && *hash) {
         result = select_hash(repository, hash, root, &facts, &failure);
     } else if (tag || date) {
-        result = look_up_snapshot(repository, tag, date, &root->catalog, &failure);
+        const struct manifest_source source = manifest_source(repository);
+        result = snapshot_find(&source, tag, date, &root->catalog, &failure);
         if (result < 0) {
             *exit_code = EXIT_HISTORY;
             return error_set(error, result, "%s", failure.message);
