@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Mounted trees equal their listings, entry by entry: what the official tools wrote, and what the
-repository maker writes in every schema, hash and form of storage."""
+"""Mounted trees equal their listings, entry by entry, in every schema, hash and form of storage
+that the repository maker knows (client_official.t does it for those of the official tools)."""
 
 import os
 
@@ -11,7 +11,6 @@ harness.require_fuse_userns()
 
 FQRN = "zoo.example.org"
 ZOO = ("--generate", "zoo,size=300K", "--chunk-size", "64K/128K/256K")
-OFFICIAL = ("small.example.org", "rmd.example.org", "shake.example.org")
 
 
 def mount(repository: harness.Repository, owners: bool = False, **settings: str) -> harness.Mount:
@@ -27,28 +26,6 @@ def check_zoo(*options: str) -> None:
     """Makes a repository with every kind of entry and compares the mount with its listing."""
     repository = harness.make_repository(FQRN, *ZOO, *options)
     expect_tree(mount(repository), repository.manifest, magic=True)
-
-
-@test
-def official_trees_are_as_the_official_client_showed_them():
-    for fqrn in OFFICIAL:
-        repository = harness.official_repository(fqrn)
-        expect_tree(mount(repository), repository.manifest, magic=True)
-
-
-@test
-def official_trees_have_their_owners_where_root_mounts():
-    for fqrn in OFFICIAL:
-        repository = harness.official_repository(fqrn)
-        expect_tree(mount(repository, owners=True), repository.manifest, owners=True)
-
-
-@test
-def an_official_external_repository_reads_from_where_its_files_are():
-    repository = harness.official_repository("ext.example.org")
-    files = harness.FaultServer(os.path.join(repository.webroot, "cvmfs/ext-data"))
-    expect_tree(mount(repository, CVMFS_EXTERNAL_URL=files.url,
-                      CVMFS_EXTERNAL_HTTP_PROXY="DIRECT"), repository.manifest, magic=True)
 
 
 @test
