@@ -2,20 +2,29 @@
 #include "payload/client/loop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MOST_FOLLOWERS 3 /* idle ones that are kept */
+
+/* Waking a processor that has gone to sleep takes longer than answering a request, most of all on
+ * virtual machines. So while requests come one upon the other, the leader looks for the next for
+ * this long before it sleeps; it stops that when one has not come within twice the time. */
+#define EAGER_NANOSECONDS 50000
 
 struct worker {
     struct loop *loop;
     struct worker *next;
     pthread_t thread;
     struct fuse_buf buffer;
-    bool leads; /* its own business, but for cancellation */
+    bool leads;
+    bool eager; /* the last request came soon after the one before */
     bool ended;
 };
 
@@ -25,6 +34,7 @@ struct loop {
     pthread_cond_t change;
     struct worker *workers;
     unsigned most_threads;
+    bool may_be_eager; /* there is another processor for the reader */
     unsigned running;
     unsigned idle;
     bool has_leader;
@@ -93,13 +103,32 @@ static void end_loop(struct loop *loop, int result)
     (void)pthread_mutex_unlock(&loop->lock);
 }
 
-/* The next request; cancellation, by which loop_stop ends a thread that waits, is possible in here
- * only. */
+static int64_t nanoseconds_now(void)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
+    return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+/* The next request, or a negative errno; cancellation, by which loop_stop ends a thread that waits,
+ * is possible in here only. */
 static int receive(struct worker *worker)
 {
+    struct fuse_session *session = worker->loop->session;
     int state;
     (void)pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state);
-    int result = fuse_session_receive_buf(worker->loop->session, &worker->buffer);
+    int result = fuse_session_receive_buf(session, &worker->buffer);
+    int64_t start = result == -EAGAIN ? nanoseconds_now() : 0;
+    while (result == -EAGAIN) {
+        int64_t waited = nanoseconds_now() - start;
+        if (!worker->eager || waited > EAGER_NANOSECONDS) {
+            struct pollfd poll_fd = {.fd = fuse_session_fd(session), .events = POLLIN};
+            (void)poll(&poll_fd, 1, -1); /* whatever ended it, the next receive knows */
+            waited = nanoseconds_now() - start;
+            worker->eager = worker->loop->may_be_eager && waited < 2 * EAGER_NANOSECONDS;
+        }
+        result = fuse_session_receive_buf(session, &worker->buffer);
+    }
     (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
     return result;
 }
@@ -120,7 +149,7 @@ static void *work(void *context)
     while (take_lead(worker)) {
         while (worker->leads) {
             int received = receive(worker);
-            if (received == -EINTR || received == -EAGAIN)
+            if (received == -EINTR)
                 continue;
             if (received <= 0 || fuse_session_exited(loop->session)) {
                 end_loop(loop, received < 0 ? received : 0);
@@ -176,11 +205,16 @@ static int start_worker(struct loop *loop)
 
 int loop_start(struct fuse_session *session, unsigned most_threads, struct loop **loop)
 {
+    int fd = fuse_session_fd(session);
+    int flags = fcntl(fd, F_GETFL);
+    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+        return -errno;
     struct loop *made = calloc(1, sizeof *made);
     if (!made)
         return -ENOMEM;
     made->session = session;
     made->most_threads = most_threads;
+    made->may_be_eager = sysconf(_SC_NPROCESSORS_ONLN) > 1;
     (void)pthread_mutex_init(&made->lock, NULL);
     (void)pthread_cond_init(&made->change, NULL);
     (void)pthread_mutex_lock(&made->lock);
