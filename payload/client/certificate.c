@@ -70,7 +70,10 @@ int fingerprint_parse(const char *line, size_t length, struct hash *fingerprint)
             continue;
         if (count == sizeof text)
             return -EINVAL;
-        text[count++] = byte >= 'A' && byte <= 'Z' ? (char)(byte - 'A' + 'a') : byte;
+        text[count] = byte;
+        if (byte >= 'A' && byte <= 'Z')
+            text[count] = (char)(byte - 'A' + 'a');
+        count++;
     }
     return hash_parse(text, count, fingerprint);
 }
