@@ -32,8 +32,8 @@ from support.nginx import available as nginx_available  # noqa: E402,F401
 from support.processes import (ME, ORDINARY, ROOT, CommandFailed, Process,  # noqa: E402,F401
                                Result, User, build_directory, program, run, source_directory,
                                start, temporary_directory)
-from support.repositories import (Repository, client_config, make_repository,  # noqa: E402,F401
-                                  official_repository, server_url)
+from support.repositories import (OFFICIAL_ARCHIVE, Repository, client_config,  # noqa: E402,F401
+                                  make_repository, official_repository, server_url)
 from support.tap import (Skip, expect_equal, expect_in, main, note, ok, skip,  # noqa: E402,F401
                          skip_all, test)
 from support.trees import MAGIC_HIDDEN, expect_tree  # noqa: E402,F401
