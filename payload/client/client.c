@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "payload/base/scope.h"
+#include "payload/client/crypto.h"
 #include "payload/client/log.h"
 
 #define OFFLINE_RETRY 180      /* seconds between looks for a server (cvmfs-format.md 10.2) */
@@ -195,6 +196,7 @@ int client_open(const char *fqrn, const struct parameters *parameters, struct cl
         .started = client_now(),
     };
     (void)pthread_mutex_init(&client->root_lock, NULL);
+    crypto_prepare();
     read_settings(client);
     int result = open_layers(client, exit_status, error);
     if (client->root.fd >= 0)

@@ -48,11 +48,24 @@ static int stored_value(struct client *client, const struct tree_node *node, con
     return result < 0 ? -ENODATA : text_append(value, record.value, record.value_length);
 }
 
+/* Names outside of user.* are only ever stored ones. Where a revision has none at all, "not
+ * supported" is the better answer for them: ls and its like ask every file for its ACL and label
+ * otherwise. */
+static bool is_unsupported(const struct client *client, const char *name)
+{
+    return !tree_stores_xattrs(client->tree) && strncmp(name, "user.", 5) != 0 &&
+           !magic_is_name(name);
+}
+
 void operation_getxattr(fuse_req_t request, fuse_ino_t inode, const char *name, size_t size)
 {
     struct client *client = fuse_req_userdata(request);
     if (!operation_is_allowed(request, client))
         return;
+    if (is_unsupported(client, name)) {
+        (void)fuse_reply_err(request, EOPNOTSUPP);
+        return;
+    }
     struct error error = ERROR_INIT;
     struct tree_node node;
     auto_text struct text value = TEXT_INIT;
@@ -89,23 +102,13 @@ static int append_stored(struct client *client, const struct tree_node *node, st
     return result;
 }
 
-/* No entry of this revision has a stored attribute, and the magic ones are not to be listed. */
-static bool has_no_names(const struct client *client)
-{
-    if (client->visibility != XATTRS_NEVER)
-        return false;
-    struct tree_facts facts;
-    tree_facts(client->tree, &facts);
-    return facts.statistics.counts_xattrs && facts.statistics.self[COUNTER_XATTR] == 0 &&
-           facts.statistics.subtree[COUNTER_XATTR] == 0;
-}
-
 void operation_listxattr(fuse_req_t request, fuse_ino_t inode, size_t size)
 {
     struct client *client = fuse_req_userdata(request);
     if (!operation_is_allowed(request, client))
         return;
-    if (has_no_names(client)) { /* the kernel need not ask again */
+    if (client->visibility == XATTRS_NEVER && !tree_stores_xattrs(client->tree)) {
+        /* There is no name to list: the kernel need not ask again. */
         (void)fuse_reply_err(request, ENOSYS);
         return;
     }

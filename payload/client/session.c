@@ -104,13 +104,16 @@ static bool wait_for_expiry(struct session *session)
     return !ending;
 }
 
-/* The reload thread: at every expiry, look for a newer revision. What the kernel knows of the old
- * one runs out by itself, since nothing was promised for longer than the expiry; the root alone
- * has the same number in every revision, so its listing has to be dropped by name. */
+/* What nobody waits for: the directories of the cache, then, at every expiry, look for a newer
+ * revision. What the kernel knows of the old one runs out by itself, since nothing was promised for
+ * longer than the expiry; the root alone has the same number in every revision, so its listing has
+ * to be dropped by name. */
 static void *reload(void *context)
 {
     struct session *session = context;
-    while (wait_for_expiry(session)) {
+    if (cache_complete(session->client->cache) < 0) /* the client does without */
+        log_message(LOG_WARNING, "the cache directory is not complete");
+    while (!session->client->root.fixed && wait_for_expiry(session)) {
         struct tree_facts before;
         struct tree_facts after;
         tree_facts(session->client->tree, &before);
@@ -191,13 +194,11 @@ int session_serve(struct session *session, struct error *error)
     (void)mallopt(M_ARENA_MAX, 2);
     (void)signal(SIGPIPE, SIG_IGN);
     fetch_on_wait(session->client->fetcher, loop_yield);
-    bool reloading = !session->client->root.fixed;
-    int result = reloading ? start_reloading(session) : 0;
+    int result = start_reloading(session);
     if (result < 0)
         return error_system(error, result, "starting the thread for new revisions");
     result = serve(session);
-    if (reloading)
-        end_reloading(session);
+    end_reloading(session);
     return result < 0 ? error_system(error, result, "serving") : 0;
 }
 

@@ -21,6 +21,7 @@ struct tree {
     struct directory_cache *directories;
     _Atomic uint64_t root_base; /* inode base of the current root catalog */
     _Atomic bool restricted;
+    _Atomic bool stores_xattrs;
     pthread_mutex_t facts_lock;
     struct tree_facts facts; /* what does not change within a revision */
 };
@@ -51,6 +52,10 @@ static int attach_root(struct tree *tree, int fd, const struct hash *hash, struc
     tree->facts.ttl = catalog_ttl(root->catalog);
     tree->facts.statistics = root->statistics;
     (void)pthread_mutex_unlock(&tree->facts_lock);
+    const struct catalog_statistics *statistics = &root->statistics;
+    atomic_store(&tree->stores_xattrs, !statistics->counts_xattrs ||
+                                           statistics->self[COUNTER_XATTR] > 0 ||
+                                           statistics->subtree[COUNTER_XATTR] > 0);
     atomic_store(&tree->restricted, catalog_voms_authz(root->catalog) != NULL);
     atomic_store(&tree->root_base, root->base);
     attachment_release(tree->table, root);
@@ -530,6 +535,11 @@ void tree_facts(struct tree *tree, struct tree_facts *facts)
     (void)pthread_mutex_unlock(&tree->facts_lock);
     attachment_totals(tree->table, &facts->attached_catalogs, &facts->attached_entries,
                       &facts->last_inode);
+}
+
+bool tree_stores_xattrs(const struct tree *tree)
+{
+    return atomic_load(&tree->stores_xattrs);
 }
 
 bool tree_is_restricted(const struct tree *tree)

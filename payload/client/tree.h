@@ -103,6 +103,9 @@ struct tree_facts {
 };
 void tree_facts(struct tree *tree, struct tree_facts *facts);
 
+/* False when the statistics say that no entry of this revision has a stored xattr. */
+bool tree_stores_xattrs(const struct tree *tree);
+
 /* The root catalog asks for an authorisation of its readers (voms_authz). */
 bool tree_is_restricted(const struct tree *tree);
 
