@@ -91,6 +91,8 @@ def _add_revision_options(group) -> None:
     add("--garbage-collectable", action="store_true")
     add("--alternative-paths", action="store_true")
     add("--volatile", action="store_true")
+    add("--property", metavar="NAME=VALUE", action="append", default=[],
+        help="a property of the root catalog")
     add("--whitelist-expires", metavar="WHEN", default="30d",
         help="30d, 12h, -1d (expired), or YYYY-MM-DD")
 
@@ -139,6 +141,7 @@ def _options(arguments: argparse.Namespace, nested: list[str]) -> Options:
         meta=None if arguments.no_meta else meta,
         garbage_collectable=arguments.garbage_collectable,
         alternative_paths=arguments.alternative_paths, volatile=arguments.volatile,
+        properties=dict(text.split("=", 1) for text in arguments.property),
         whitelist_expires=_parse_moment(arguments.whitelist_expires),
         external_data=arguments.external_data, jobs=arguments.jobs)
 

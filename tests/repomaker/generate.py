@@ -5,6 +5,7 @@ path `at` and says which directories should have a catalog of their own.
 """
 
 import base64
+import inspect
 from typing import Callable
 
 from .chunking import parse_size
@@ -176,6 +177,9 @@ def add_shape(tree: Tree, text: str) -> list[str]:
     for setting in settings:
         key, _, value = setting.partition("=")
         options[key.replace("-", "_")] = value
+    known = inspect.signature(SHAPES[name]).parameters.keys() - {"tree"}
+    if not options.keys() <= known:
+        raise ValueError(f"options of {name} are {', '.join(sorted(known))}")
     if options.get("at", "/") != "/":
         _directory(tree, options["at"])
     return SHAPES[name](tree, **options)

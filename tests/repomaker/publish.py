@@ -42,6 +42,7 @@ class Options:
     garbage_collectable: bool = False
     alternative_paths: bool = False
     volatile: bool = False
+    properties: dict[str, str] = field(default_factory=dict)
     whitelist_expires: float = 0
     external_data: str | None = None
     jobs: int = 2
@@ -138,7 +139,7 @@ class Publisher:
         properties = {"revision": str(self.revision), "TTL": str(self.options.ttl)}
         if self.options.volatile:
             properties["volatile"] = "1"
-        return properties
+        return properties | self.options.properties
 
     def _manifest_fields(self, root_hash: str, root_size: int) -> dict[str, str]:
         options = self.options
