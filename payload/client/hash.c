@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <openssl/evp.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,17 +24,26 @@ static const struct algorithm {
 #define ALGORITHM_COUNT (sizeof algorithms / sizeof algorithms[0])
 
 /* Fetching a digest from the library's providers is slow; each is fetched once per process. */
-static const EVP_MD *digests[ALGORITHM_COUNT];
-static pthread_mutex_t digests_lock = PTHREAD_MUTEX_INITIALIZER;
+static const EVP_MD *_Atomic digests[ALGORITHM_COUNT];
+static const EVP_MD *_Atomic path_digest;
+
+static const EVP_MD *fetch_digest(const EVP_MD *_Atomic *slot, const char *library_name)
+{
+    static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+    const EVP_MD *digest = atomic_load(slot);
+    if (digest)
+        return digest;
+    (void)pthread_mutex_lock(&lock);
+    if (!atomic_load(slot))
+        atomic_store(slot, EVP_MD_fetch(NULL, library_name, NULL));
+    digest = atomic_load(slot);
+    (void)pthread_mutex_unlock(&lock);
+    return digest;
+}
 
 static const EVP_MD *digest_of(enum hash_algorithm algorithm)
 {
-    (void)pthread_mutex_lock(&digests_lock);
-    if (!digests[algorithm])
-        digests[algorithm] = EVP_MD_fetch(NULL, algorithms[algorithm].library_name, NULL);
-    const EVP_MD *digest = digests[algorithm];
-    (void)pthread_mutex_unlock(&digests_lock);
-    return digest;
+    return fetch_digest(&digests[algorithm], algorithms[algorithm].library_name);
 }
 
 static int hex_value(char digit)
@@ -172,7 +182,8 @@ static int64_t little_endian(const unsigned char *bytes)
 int path_hash_compute(const char *path, size_t length, struct path_hash *hash)
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
-    if (EVP_Digest(path, length, digest, NULL, EVP_md5(), NULL) != 1)
+    const EVP_MD *md5 = fetch_digest(&path_digest, "MD5");
+    if (!md5 || EVP_Digest(path, length, digest, NULL, md5, NULL) != 1)
         return -ENOTSUP;
     hash->first = little_endian(digest);
     hash->second = little_endian(digest + 8);
