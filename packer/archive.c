@@ -13,9 +13,13 @@
 #include "payload/base/scope.h"
 
 enum {
-    /* A block ends at the first file that begins behind this. Larger ones compress better, smaller
-     * ones share the work of unpacking more evenly; README has the measurements. */
-    BLOCK_TARGET = 6 << 20,
+    /* A block ends at the first file that begins behind this: small enough to share the work of
+     * unpacking between processors and to stay in their caches ... */
+    BLOCK_TARGET = 2 << 20,
+    /* ... unless that file is like the one before it by its name: the variants of a library repeat
+     * each other, and are worth a larger block, up to this. */
+    BLOCK_ALIKE_TARGET = 8 << 20,
+    ALIKE_LETTERS = 5,
     /* A file is cut here. Whole tar records: headers, and fillers behind a file, are never cut. */
     BLOCK_LIMIT = 32 << 20,
     BLOCK_ROOM = 1 << 20, /* what the buffer of a block begins with */
@@ -164,12 +168,31 @@ static int write_entry(struct archive *archive, struct cutter *cutter,
     return 0;
 }
 
+/* Whether two names of one directory begin with the same letters up to the first other character:
+ * libcvmfs_fuse.so, libcvmfs_fuse3.so, libcvmfs_util.so. */
+static bool are_alike(const char *left, const char *right)
+{
+    const char *left_slash = strrchr(left, '/');
+    const char *right_slash = strrchr(right, '/');
+    size_t left_parent = left_slash ? (size_t)(left_slash - left) + 1 : 0;
+    size_t right_parent = right_slash ? (size_t)(right_slash - right) + 1 : 0;
+    if (left_parent != right_parent || memcmp(left, right, left_parent) != 0)
+        return false;
+    left += left_parent;
+    right += right_parent;
+    size_t letters = strspn(left, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ");
+    return letters >= ALIKE_LETTERS && strncmp(left, right, letters) == 0;
+}
+
 /* Between two entries: a block for all that is not a file, and then by size. */
 static bool is_time_to_cut(const struct cutter *cutter, const struct inventory *inventory, size_t i)
 {
-    bool first_file =
-        i > 0 && S_ISREG(inventory->entries[i].mode) && !S_ISREG(inventory->entries[i - 1].mode);
-    return first_file || (cutter->size >= BLOCK_TARGET && S_ISREG(inventory->entries[i].mode));
+    if (i == 0 || !S_ISREG(inventory->entries[i].mode))
+        return false;
+    if (!S_ISREG(inventory->entries[i - 1].mode))
+        return true;
+    bool alike = are_alike(inventory->entries[i - 1].name, inventory->entries[i].name);
+    return cutter->size >= (alike ? BLOCK_ALIKE_TARGET : BLOCK_TARGET);
 }
 
 static int write_all(struct archive *archive, struct cutter *cutter,

@@ -34,8 +34,14 @@ int lock_try(int directory, const char *name, int *fd)
     auto_fd int opened = open_lock(directory, name);
     if (opened < 0)
         return opened;
-    if (flock(opened, LOCK_EX | LOCK_NB) < 0)
-        return errno == EWOULDBLOCK || errno == EINTR ? 0 : -errno;
+    if (flock(opened, LOCK_EX | LOCK_NB) < 0) {
+        int result = -errno;
+        if (result == -EWOULDBLOCK || result == -EINTR)
+            return 0;
+        if (result != -EBADF)                   /* NFS, of another user's file open for reading */
+            (void)unlinkat(directory, name, 0); /* it can be of no use to anybody here */
+        return result;
+    }
     if (!has_name(opened, directory, name))
         return 0; /* its holder has just finished */
     *fd = steal_fd(&opened);

@@ -200,6 +200,8 @@ static int exchange(const struct publish_options *options, const struct names *n
 static int replace_tree(const struct publish_options *options, const struct names *names,
                         int staging, struct error *error)
 {
+    if (publish_is_ready(options)) /* it may be in use already */
+        return error_set(error, -EEXIST, "another node has just unpacked the same");
     auto_fd int older = open_trusted(options, names->tree);
     if (older >= 0)
         carry_over(older, staging);

@@ -2,6 +2,9 @@
  * in it. The steps are elsewhere; here is their order, and all that the user gets to read. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -20,13 +23,17 @@ static const char self_link[] = "/proc/self/exe";
 
 enum { PATH_LIMIT = 1 << 16, PROGRESS_AFTER_MILLISECONDS = 300 };
 
-/* What does not end in an error is said here: one write, so that lines of 50 processes stay whole.
- */
-static void say(const char *words, const char *more)
+/* One write for all the words, so that the lines of many processes stay whole. */
+__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
 {
-    auto_text struct text line = TEXT_INIT;
-    if (text_printf(&line, "%s%s", words, more) == 0)
-        (void)file_write_full(STDERR_FILENO, line.bytes, line.length); /* nowhere left to say it */
+    char words[2048];
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(words, sizeof words, format, arguments);
+    va_end(arguments);
+    size_t cut = (size_t)length < sizeof words ? (size_t)length : sizeof words - 1;
+    if (length > 0)
+        (void)file_write_full(STDERR_FILENO, words, cut); /* there is nowhere else to say it */
 }
 
 /* Shows how far an extraction is, on a terminal and only if it takes a while. */
@@ -42,12 +49,10 @@ static void show_progress(void *context, uint64_t done, uint64_t total)
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     int64_t passed = (int64_t)(now.tv_sec - progress->start.tv_sec) * 1000 +
                      (now.tv_nsec - progress->start.tv_nsec) / 1000000;
-    char percent[32];
     if (!progress->shown && passed < PROGRESS_AFTER_MILLISECONDS)
         return;
     progress->shown = true;
-    (void)snprintf(percent, sizeof percent, "%u%%", (unsigned)(done * 100 / total));
-    say("\rcvmfsexec: unpacking ", percent);
+    say("\rcvmfsexec: unpacking %u%%", (unsigned)(done * 100 / total));
 }
 
 /* The directory of this very file, without asking how it was called. */
@@ -137,14 +142,11 @@ static int run_in_place(const struct publish_options *options, const struct text
     }
     int result = publish_bundle(&extraction, error);
     if (progress.shown)
-        say("\r\033[K", "");
+        say("\r\033[K");
     if (result < 0)
         return error_prefix(error, "%s", place->bytes);
-    if (remark) {
-        say("cvmfsexec: unpacked to ", place->bytes);
-        say(" because of ", remark);
-        say("\n", "");
-    }
+    if (remark)
+        say("cvmfsexec: unpacked to %s because of: %s\n", place->bytes, remark);
     return start(options, place, arguments, error);
 }
 
@@ -189,7 +191,6 @@ int main(int count, char **arguments)
         result = find_own_directory(&directory, &error);
     if (result == 0)
         result = run(&options, directory.bytes, arguments, &error);
-    say("cvmfsexec: ", error.message);
-    say("\n", "");
+    say("cvmfsexec: %s\n", error.message);
     return 1;
 }

@@ -25,6 +25,8 @@ enum { THREADS_LIMIT = 16 };
 struct unpack {
     const struct bundle *bundle;
     const struct unpack_options *options;
+    size_t compressed_room;     /* size of the largest frame */
+    size_t content_room;        /* and of the largest content */
     atomic_uint next_frame;     /* the first that no thread has looked at */
     atomic_ullong entries_done; /* for comparison with the note */
     atomic_bool failed;
@@ -37,10 +39,8 @@ struct unpack {
 struct worker {
     struct unpack *unpack;
     ZSTD_DCtx *decompressor;
-    uint8_t *compressed;
-    size_t compressed_room;
-    uint8_t *content;
-    size_t content_room;
+    uint8_t *compressed; /* room for the largest frame ... */
+    uint8_t *content;    /* ... and for the largest content of one */
     struct tar_reader reader;
     int parent; /* the directory of the last name, or -1 ... */
     char parent_name[TAR_NAME_LIMIT];
@@ -53,36 +53,11 @@ struct worker {
 static void worker_close(struct worker *worker)
 {
     if (worker->content)
-        (void)munmap(worker->content, worker->content_room);
+        (void)munmap(worker->content, worker->unpack->content_room);
     free(worker->compressed);
     (void)ZSTD_freeDCtx(worker->decompressor); /* cannot fail on a context of its own */
     scope_close_fd(&worker->parent);
     scope_close_fd(&worker->file);
-}
-
-/* Room for one frame of each kind; what was in the buffers is lost. */
-static int worker_make_room(struct worker *worker, const struct bundle_frame *frame)
-{
-    if (worker->compressed_room < frame->size) {
-        free(worker->compressed);
-        worker->compressed = malloc(frame->size);
-        worker->compressed_room = worker->compressed ? frame->size : 0;
-        if (!worker->compressed)
-            return -ENOMEM;
-    }
-    if (worker->content_room < frame->content_size) {
-        if (worker->content)
-            (void)munmap(worker->content, worker->content_room);
-        void *room = mmap(NULL, frame->content_size, PROT_READ | PROT_WRITE,
-                          MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        worker->content = room == MAP_FAILED ? NULL : room;
-        worker->content_room = worker->content ? frame->content_size : 0;
-        if (!worker->content)
-            return -ENOMEM;
-        /* Saves most of the page faults where the system hands out huge pages on request. */
-        (void)madvise(room, frame->content_size, MADV_HUGEPAGE);
-    }
-    return 0;
 }
 
 static int decompress_frame(struct worker *worker, const struct bundle_frame *frame,
@@ -90,9 +65,6 @@ static int decompress_frame(struct worker *worker, const struct bundle_frame *fr
 {
     static const uint8_t magic[4] = {0x28, 0xb5, 0x2f, 0xfd}; /* RFC 8878, 3.1.1 */
     const struct bundle *bundle = worker->unpack->bundle;
-    int result = worker_make_room(worker, frame);
-    if (result < 0)
-        return error_system(error, result, "unpacking %u bytes", frame->content_size);
     ssize_t got = file_pread_full(worker->unpack->options->file, worker->compressed, frame->size,
                                   (off_t)(bundle->payload_offset + frame->offset));
     if (got < 0)
@@ -293,7 +265,15 @@ static bool worker_open(struct worker *worker, struct unpack *unpack)
     worker->parent = -1;
     worker->file = -1;
     worker->decompressor = ZSTD_createDCtx();
-    return worker->decompressor != NULL;
+    worker->compressed = malloc(unpack->compressed_room);
+    void *room = mmap(NULL, unpack->content_room, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (room == MAP_FAILED)
+        return false;
+    worker->content = room;
+    /* Saves most of the page faults where the system hands out huge pages on request. */
+    (void)madvise(room, unpack->content_room, MADV_HUGEPAGE);
+    return worker->decompressor && worker->compressed;
 }
 
 /* A further thread. When it cannot have what it needs, the others do its work. */
@@ -350,6 +330,13 @@ int unpack_bundle(const struct bundle *bundle, const struct unpack_options *opti
     auto_free struct worker *worker = calloc(1, sizeof *worker);
     if (!worker)
         return error_system(error, -ENOMEM, "unpacking");
+    for (uint32_t i = 0; i < bundle->frame_count; i++) {
+        const struct bundle_frame *frame = &bundle->frames[i];
+        if (frame->size > unpack.compressed_room)
+            unpack.compressed_room = frame->size;
+        if (frame->content_size > unpack.content_room)
+            unpack.content_room = frame->content_size;
+    }
     int result = unpack_all(&unpack, worker);
     worker_close(worker);
     if (result < 0)

@@ -40,7 +40,7 @@ def make_bundle(version="first", files=None):
         write(os.path.join(site, name), PROGRAM, 0o755)
     contents = {".cvmfsexecdist": "disttype: standard\nmachtype: test-x86_64\n",
                 "etc/cvmfs/default.local": "CVMFS_HTTP_PROXY=DIRECT\n",
-                "usr/lib/version": version, "cvmfs/.keep": "", "var/lib/cvmfs/excluded": "x"}
+                "usr/lib/version": version, "var/lib/cvmfs/excluded": "x"}
     for name, content in {**contents, **(files or {})}.items():
         write(os.path.join(site, "dist", name), content)
     os.symlink("usr/lib", os.path.join(site, "dist", "lib"))
@@ -137,6 +137,20 @@ def a_first_run_unpacks_beside_the_file_and_starts_the_program():
     with open(node.tree("dist/lib/version"), encoding="utf-8") as file:
         expect_equal(file.read(), "first", "a file of the tree")
     expect_equal(os.listdir(node.tree("dist/var/lib/cvmfs")), [], "what is not packed")
+
+
+@test
+def a_long_extraction_shows_its_progress_on_a_terminal():
+    if not shutil.which("strace") or not shutil.which("script"):
+        harness.skip("no strace to slow it down, or no script to give it a terminal")
+    node = Node(large_bundle())
+    slow = f"strace -f -o /dev/null -e inject=fchmod:delay_exit=20000 {node.file}"
+    harness.run(["script", "-qec", slow, node.path("typescript")], user=USER, cwd=node.directory)
+    with open(node.path("typescript"), encoding="utf-8") as file:
+        shown = file.read()
+    expect_in("cvmfsexec: unpacking ", shown)
+    expect_in("%", shown)
+    expect_in(node.tree("cvmfsexec"), shown)
 
 
 @test
@@ -284,6 +298,22 @@ def a_link_a_site_put_in_place_of_the_cache_is_kept():
     node.put(make_bundle("second"))
     node.run()
     expect_equal(os.readlink(node.tree("dist/var/lib/cvmfs")), "/scratch/cache", "the link")
+
+
+@test
+def what_is_mounted_in_the_older_tree_stays_mounted_at_its_path():
+    result = in_namespace("""
+        cd "$1"; ./FILE x || [ $? = 7 ]
+        mkdir -p .cvmfsexec/dist/cvmfs/a.example.org
+        mount -t tmpfs none .cvmfsexec/dist/cvmfs/a.example.org
+        echo mounted >.cvmfsexec/dist/cvmfs/a.example.org/file
+        cp "$2" new; mv new FILE; ./FILE x || [ $? = 7 ]
+        cat .cvmfsexec/dist/usr/lib/version .cvmfsexec/dist/cvmfs/a.example.org/file
+        ls -A
+        """, (node := Node()).directory, make_bundle("second"))
+    expect_equal(result.status, 0, str(result))
+    expect_equal(result.stdout.split()[-3:], ["secondmounted", ".cvmfsexec", "FILE"], "result")
+    expect_equal(node.names(), [".cvmfsexec", "FILE"], "names beside FILE")
 
 
 @test
