@@ -223,12 +223,13 @@ $(BUILD)/bench/%: $(BUILD)/native/tests/bench/%.o $(BUILD)/native/base.a
 bench: all $(BENCH_HELPERS)
 	@CVMFSEXEC_BUILD=$(abspath $(BUILD)) scripts/bench
 
-# Two checkers are off because they are about style, two because they do not know that a variable
+# Some checkers are off because they are about style, some because they do not know that a variable
 # can release itself (payload/base/scope.h), the rest because they look at one file at a time and
 # expect of every function in another one that it returned success without doing its work.
 TIDY_CHECKS := -*,bugprone-*,clang-analyzer-*,misc-redundant-expression,performance-*
 TIDY_CHECKS := $(TIDY_CHECKS),-bugprone-easily-swappable-parameters
 TIDY_CHECKS := $(TIDY_CHECKS),-bugprone-implicit-widening-of-multiplication-result
+TIDY_CHECKS := $(TIDY_CHECKS),-bugprone-not-null-terminated-result,-performance-no-int-to-ptr
 TIDY_CHECKS := $(TIDY_CHECKS),-clang-analyzer-unix.Malloc,-clang-analyzer-valist.*
 TIDY_CHECKS := $(TIDY_CHECKS),-clang-analyzer-core.*,-clang-analyzer-optin.portability.UnixAPI
 TIDY_CHECKS := $(TIDY_CHECKS),-clang-analyzer-security.insecureAPI.*
@@ -238,13 +239,22 @@ ANALYSED := $(wildcard stub/*.c packer/*.c payload/*.c payload/*/*.c)
 analyse:
 	cppcheck --quiet --error-exitcode=1 --enable=warning,performance,portability --std=c11 \
 		-D_GNU_SOURCE -I. --suppress=missingIncludeSystem --suppress=memleak \
-		--suppress=autoVariables -j $(shell nproc) stub packer payload
-	printf '%s\n' $(ANALYSED) | xargs -P $(shell nproc) -n 8 sh -c 'clang-tidy --quiet \
-		--warnings-as-errors="*" --checks="$(TIDY_CHECKS)" "$$@" -- \
-		$(subst ",\",$(filter-out $(WARNINGS) -MMD -MP,$(COMMON))) $(LIBRARY_CFLAGS)' clang-tidy
+		--suppress=autoVariables --suppress=uninitvar -j $(shell nproc) stub packer payload
+	printf '%s\n' $(ANALYSED) | xargs -P $(shell nproc) -I '{}' clang-tidy --quiet \
+		--warnings-as-errors='*' --checks='$(TIDY_CHECKS)' '{}' -- \
+		$(filter-out $(WARNINGS) -MMD -MP,$(COMMON)) $(LIBRARY_CFLAGS)
 
 format:
 	clang-format -i $(wildcard */*.[ch] */*/*.[ch])
+
+PREFIX  ?= /usr/local
+LIBEXEC := $(DESTDIR)$(PREFIX)/libexec/cvmfsexec
+
+# makedist looks for what it packs beside itself and in libexec (packer/companion.c).
+install: all
+	install -D -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/makedist
+	install -D -t $(LIBEXEC) $(filter-out $(BUILD)/makedist,$(PROGRAMS))
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(wildcard */*.1)
 
 clean:
 	rm -rf $(BUILD)
