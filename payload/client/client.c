@@ -228,6 +228,8 @@ void client_close(struct client *client)
 
 double client_validity(const struct client *client)
 {
+    if (tree_is_restricted(client->tree))
+        return 0.0; /* what the kernel has cached it shows to everybody */
     int64_t expires = atomic_load(&client->expires);
     double validity = FIXED_VALIDITY;
     if (expires != INT64_MAX) {

@@ -152,12 +152,19 @@ static void read_link(fuse_req_t request, fuse_ino_t inode)
 }
 
 /* Told once that there is no open, the kernel never asks again: reads and listings of what it has
- * cached then cost no message at all (FUSE_NO_OPEN_SUPPORT, FUSE_NO_OPENDIR_SUPPORT). */
-static void refuse_open(fuse_req_t request, fuse_ino_t inode, struct fuse_file_info *info)
+ * cached then cost no message at all (FUSE_NO_OPEN_SUPPORT, FUSE_NO_OPENDIR_SUPPORT). But where not
+ * everybody is allowed in, it has to ask each time, since its caches are for everybody. */
+static void open_or_refuse(fuse_req_t request, fuse_ino_t inode, struct fuse_file_info *info)
 {
     (void)inode;
-    (void)info;
-    (void)fuse_reply_err(request, ENOSYS);
+    struct client *client = client_of(request);
+    if (!tree_is_restricted(client->tree)) {
+        (void)fuse_reply_err(request, ENOSYS);
+        return;
+    }
+    info->keep_cache = 1;
+    if (operation_is_allowed(request, client))
+        (void)fuse_reply_open(request, info); /* there is nothing to release */
 }
 
 /* cvmfs-format.md 10.7: blocks from the cache, files from the repository. */
@@ -204,8 +211,8 @@ const struct fuse_lowlevel_ops client_operations = {
     .forget_multi = forget_multi,
     .getattr = getattr,
     .readlink = read_link,
-    .open = refuse_open,
-    .opendir = refuse_open,
+    .open = open_or_refuse,
+    .opendir = open_or_refuse,
     .read = operation_read,
     .readdir = operation_readdir,
     .readdirplus = operation_readdirplus,

@@ -21,13 +21,9 @@ _LOOP = r"""
 import errno, fcntl, hashlib, mmap, os, stat, sys
 names = dict(globals())
 for line in sys.stdin:
-    code = eval(line)
+    mode, code = eval(line)
     try:
-        try:
-            answer = ("value", eval(compile(code, "visitor", "eval"), names))
-        except SyntaxError:
-            exec(compile(code, "visitor", "exec"), names)
-            answer = ("value", None)
+        answer = ("value", eval(compile(code, "visitor", mode), names))
     except OSError as error:
         answer = ("errno", error.errno)
     except Exception as error:
@@ -44,9 +40,16 @@ class Visitor:
                                     stdout=subprocess.PIPE)
 
     def value(self, code: str) -> object:
-        """Value of an expression (of plain types), or None for statements; OSError as it came."""
+        """Value, of plain types, of an expression; OSError as it came."""
+        return self._answer("eval", code)
+
+    def do(self, code: str) -> None:
+        """Runs statements; OSError as it came."""
+        self._answer("exec", code)
+
+    def _answer(self, mode: str, code: str) -> object:
         streams = self._process.popen
-        streams.stdin.write(ascii(code).encode() + b"\n")
+        streams.stdin.write(ascii((mode, code)).encode() + b"\n")
         streams.stdin.flush()
         line = streams.stdout.readline()
         if not line:
@@ -58,12 +61,10 @@ class Visitor:
             raise AssertionError(f"{code}: {value}")
         return value
 
-    do = value
-
     def failure(self, code: str) -> str | None:
         """The name of the errno with which something fails; None when it does not."""
         try:
-            self.value(code)
+            self.do(code)
         except OSError as error:
             return errno.errorcode[error.errno]
         return None
