@@ -34,7 +34,7 @@ static inline void tar_header(char header[TAR_BLOCK], char type, const char *nam
     memset(header, 0, TAR_BLOCK);
     memcpy(header, name, strnlen(name, 100));
     (void)snprintf(header + TAR_AT_MODE, 8, "%07o", mode & 07777777);
-    (void)snprintf(header + TAR_AT_SIZE, 12, "%011zo", size);
+    (void)snprintf(header + TAR_AT_SIZE, 12, "%011o", (unsigned)size);
     memcpy(header + TAR_AT_TARGET, target, strnlen(target, 100));
     memcpy(header + TAR_AT_MAGIC, "ustar\00000", 8);
     header[TAR_AT_TYPE] = type;

@@ -228,7 +228,7 @@ static void long_names_survive(void)
     auto_bundle struct bundle bundle = BUNDLE_INIT;
     struct error error = ERROR_INIT;
     char path[512] = "tree";
-    char unpacked[512];
+    char unpacked[sizeof path + 16];
     bench_open(&bench);
     for (int i = 0; i < 8; i++)
         (void)strcat(path, "/a-directory-with-a-name-of-forty-characters");
