@@ -70,15 +70,20 @@ static int name_all(struct names *names, const struct bundle *bundle)
     return name_staging(names, names->staging);
 }
 
+/* Whether a directory belongs to somebody who decides anyway what runs here. */
+static bool has_trusted_owner(const struct publish_options *options, const struct stat *status)
+{
+    return status->st_uid == geteuid() || status->st_uid == 0 || status->st_uid == options->owner;
+}
+
 /* Opens a tree that may be trusted to be what its owner wants it to be; -1 for any other. */
 static int open_trusted(const struct publish_options *options, const char *name)
 {
     auto_fd int tree =
         openat(options->parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     struct stat status;
-    if (tree < 0 || fstat(tree, &status) < 0 || (status.st_mode & 022) != 0)
-        return -1;
-    if (status.st_uid != geteuid() && status.st_uid != 0 && status.st_uid != options->owner)
+    if (tree < 0 || fstat(tree, &status) < 0 || (status.st_mode & 022) != 0 ||
+        !has_trusted_owner(options, &status))
         return -1;
     return steal_fd(&tree);
 }
@@ -113,7 +118,7 @@ static bool is_stale(const struct publish_options *options, const struct names *
     struct stat status;
     if (strncmp(name, names->any_staging, strlen(names->any_staging)) != 0 ||
         fstatat(options->parent, name, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
-        status.st_uid != geteuid())
+        !has_trusted_owner(options, &status))
         return false;
     return strncmp(name, names->own_staging, strlen(names->own_staging)) == 0 ||
            status.st_mtime < time(NULL) - FOREIGN_STALE_SECONDS;
@@ -163,6 +168,9 @@ static int make_staging(const struct publish_options *options, const struct name
     *fd = openat(options->parent, names->staging, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (*fd < 0 || fchmod(*fd, 0755) < 0) /* whatever the umask and inherited lists say */
         return error_system(error, -errno, "opening %s", names->staging);
+    auto_fd int trusted = open_trusted(options, names->staging);
+    if (trusted < 0) /* no run would ever take it for ready */
+        return error_set(error, -EPERM, "the file system there keeps no owners or modes");
     return place_probe(*fd, error);
 }
 
@@ -215,8 +223,8 @@ static int replace_tree(const struct publish_options *options, const struct name
             carry_over(staging, older);
         return error_system(error, result, "putting the tree into place");
     }
-    (void)directory_remove(options->parent,
-                           names->staging); /* the older one; mounts in it may hold it */
+    /* That is the older one now. Where mounts in it hold it, it stays. */
+    (void)directory_remove(options->parent, names->staging);
     return 0;
 }
 
@@ -272,9 +280,7 @@ static void wait_for_lock(const struct publish_options *options, const struct na
 static int check_older(const struct publish_options *options, const struct names *names,
                        struct error *error)
 {
-    struct stat status;
-    if (fstatat(options->parent, names->tree, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
-        status.st_uid == geteuid() || geteuid() == 0)
+    if (faccessat(options->parent, names->tree, W_OK, 0) == 0 || errno != EACCES)
         return 0;
     return error_set(error, -EPERM, "%s there belongs to another user", names->tree);
 }
