@@ -25,6 +25,7 @@ int configuration_default_files(const char *directory, struct strings *files)
     int result = text_printf(&place, "%s/default.d", directory);
     if (result == 0)
         result = pattern_paths(place.bytes, "*.conf", &names);
+    result = result < 0 ? result : 0;
     for (size_t i = 0; result == 0 && i < names.count; i++) {
         auto_text struct text path = TEXT_INIT;
         result = text_printf(&path, "%s/%s", place.bytes, names.items[i]);

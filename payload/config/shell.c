@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -250,10 +251,21 @@ int shell_run_text(struct shell *shell, const char *file, const char *text, size
     return result;
 }
 
+/* A pipe or device would keep the evaluation waiting, perhaps for ever. */
+static int load_regular(const char *path, struct text *content)
+{
+    struct stat status;
+    if (stat(path, &status) < 0)
+        return -errno;
+    if (!S_ISREG(status.st_mode))
+        return S_ISDIR(status.st_mode) ? -EISDIR : -EINVAL;
+    return file_load(AT_FDCWD, path, FILE_LIMIT, content);
+}
+
 int shell_run_file(struct shell *shell, const char *path, struct error *error)
 {
     auto_text struct text text = TEXT_INIT;
-    int result = file_load(AT_FDCWD, path, FILE_LIMIT, &text);
+    int result = load_regular(path, &text);
     if (result < 0)
         return error_system(error, result, "reading %s", path);
     return shell_run_text(shell, path, text.bytes ? text.bytes : "", text.length, error);
@@ -266,7 +278,7 @@ static int load_sourced(struct shell *shell, const char *name, struct text *path
 {
     int result = shell_path(shell, name, path);
     if (result == 0)
-        result = file_load(AT_FDCWD, path->bytes, FILE_LIMIT, content);
+        result = load_regular(path->bytes, content);
     if (result != -ENOENT || name[0] == '/')
         return result;
     auto_free char *directory = directory_of(shell->file);
@@ -275,7 +287,7 @@ static int load_sourced(struct shell *shell, const char *name, struct text *path
     if (!directory)
         return -ENOMEM;
     result = text_printf(path, "%s/%s", directory, name);
-    return result < 0 ? result : file_load(AT_FDCWD, path->bytes, FILE_LIMIT, content);
+    return result < 0 ? result : load_regular(path->bytes, content);
 }
 
 int shell_source(struct shell *shell, const char *name)

@@ -30,7 +30,7 @@ struct shell_options {
     const struct shell_relocation *relocations;
     size_t relocation_count;
     const char *relocated; /* a directory below which no path is relocated again, or NULL */
-    bool no_processes;     /* what needs a process, or would write a file, fails instead */
+    bool no_processes;     /* what needs a process or opens a file by < or > fails instead */
     /* Called with every file before it is evaluated, sourced ones too; 0 or a negative errno. */
     int (*file_seen)(void *context, const char *file, const char *text, size_t length);
     void *context;

@@ -61,9 +61,9 @@ static int end_field(struct shell *shell, struct field *field, struct strings *f
         auto_text struct text pattern = TEXT_INIT;
         result = expansion_pattern(&field->content, &pattern);
         if (result == 0)
-            result = shell_spend(shell, 4096); /* directories are read */
-        if (result == 0)
             result = pattern_paths(shell->directory, pattern.bytes, fields);
+        if (result >= 0)
+            result = shell_spend(shell, 4096 + 64 * (size_t)result); /* directories were read */
     }
     if (result == 0 && fields->count == before)
         result = strings_add(fields, field->content.bytes.length ? field->content.bytes.bytes : "");

@@ -10,12 +10,13 @@
 #include "payload/base/text.h"
 #include "payload/config/shell_pattern.h"
 
-enum { MATCH_LIMIT = 4096, COMPONENT_LIMIT = 32 };
+enum { COMPONENT_LIMIT = 32 };
 
 struct search {
     const char *directory;
     struct strings *paths;
     unsigned components;
+    int visits;
 };
 
 static bool is_pattern(const char *text, size_t length)
@@ -60,7 +61,9 @@ static int match_names(struct search *search, const struct text *path, const cha
         return result;
     auto_directory DIR *directory = opendir(place.bytes);
     const struct dirent *entry;
-    while (result == 0 && directory && (entry = readdir(directory))) {
+    while (result == 0 && search->visits < PATTERN_VISITS && directory &&
+           (entry = readdir(directory))) {
+        search->visits++;
         if (entry->d_name[0] == '.' && component[0] != '.' &&
             !(component[0] == '\\' && component[1] == '.'))
             continue;
@@ -79,7 +82,7 @@ static int match_names(struct search *search, const struct text *path, const cha
 /* `path` is what has been found, `pattern` what is left of it, with its leading slashes. */
 static int extend(struct search *search, const struct text *path, const char *pattern)
 {
-    if (search->paths->count >= MATCH_LIMIT || search->components >= COMPONENT_LIMIT)
+    if (search->components >= COMPONENT_LIMIT)
         return 0;
     auto_text struct text longer = TEXT_INIT;
     const size_t slashes = strspn(pattern, "/");
@@ -124,10 +127,10 @@ static int compare(const void *left, const void *right)
 int pattern_paths(const char *directory, const char *pattern, struct strings *paths)
 {
     const size_t before = paths->count;
-    struct search search = {.directory = directory, .paths = paths, .components = 0};
+    struct search search = {.directory = directory, .paths = paths, .components = 0, .visits = 0};
     const struct text nothing = TEXT_INIT;
     int result = extend(&search, &nothing, pattern);
     if (paths->count > before + 1)
         qsort(paths->items + before, paths->count - before, sizeof *paths->items, compare);
-    return result;
+    return result < 0 ? result : search.visits;
 }

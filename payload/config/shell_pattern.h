@@ -11,7 +11,11 @@
 bool pattern_match(const char *pattern, const char *bytes, size_t length);
 
 /* Appends the sorted paths of existing files that match a pattern with slashes; a relative one is
- * looked up in `directory`. None, and no failure, when nothing matches. 0 or -ENOMEM. */
+ * looked up in `directory`. None, and no failure, when nothing matches; not all of them when that
+ * would mean to look at more than PATTERN_VISITS names. Returns how many names were looked at, or
+ * -ENOMEM. */
 int pattern_paths(const char *directory, const char *pattern, struct strings *paths);
+
+enum { PATTERN_VISITS = 100000 };
 
 #endif

@@ -25,7 +25,7 @@ static int open_target(struct shell *shell, enum redirection_kind kind, const ch
 {
     if (strcmp(target, "/dev/null") == 0)
         return 0;
-    if (kind != REDIRECT_INPUT && shell->options.no_processes)
+    if (shell->options.no_processes)
         return -EPERM;
     auto_text struct text path = TEXT_INIT;
     int result = shell_path(shell, target, &path);
