@@ -38,6 +38,7 @@ class Visitor:
     def __init__(self, mount: harness.Mount):
         self._process = mount.start(["python3", "-I", "-c", _LOOP], stdin=subprocess.PIPE,
                                     stdout=subprocess.PIPE)
+        harness.at_end(self.leave)
 
     def value(self, code: str) -> object:
         """Value, of plain types, of an expression; OSError as it came."""
@@ -80,7 +81,8 @@ class Visitor:
 
     def leave(self) -> None:
         """Ends the process, with the files it has open."""
-        self._process.kill()
+        self._process.popen.stdin.close()
+        self._process.wait(10)
 
 
 def mounted(repository: harness.Repository, server: object = None, owners: bool = False,
