@@ -36,6 +36,8 @@ enum client_exit {
 /* "illegal options", "file catalog failure", ...: what stands behind the number in the message. */
 const char *client_exit_text(int status);
 
+struct neighbours;
+
 enum xattr_visibility { XATTRS_ALWAYS, XATTRS_ROOT_ONLY, XATTRS_NEVER };
 
 struct client_counters {
@@ -61,6 +63,7 @@ struct client {
     long long most_ttl;       /* seconds, 0: no cap */
     int64_t started;          /* CLOCK_MONOTONIC seconds */
     struct client_counters counters;
+    struct neighbours *neighbours; /* the session's; NULL where it does without */
 
     /* Moves with the revision; `root` is the reload thread's, others read it under the lock. */
     pthread_mutex_t root_lock;

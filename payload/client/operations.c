@@ -10,6 +10,7 @@
 
 #include "payload/base/scope.h"
 #include "payload/client/log.h"
+#include "payload/client/neighbours.h"
 #include "payload/client/variables.h"
 
 /* The numbers of cvmfs-format.md 10.4 for the place of an EIO. */
@@ -91,6 +92,7 @@ static void lookup(fuse_req_t request, fuse_ino_t parent, const char *name)
         return;
     }
     content_note(client->content, &node);
+    neighbours_looked_up(client->neighbours, parent, &node);
     entry.ino = node.inode;
     entry.attr_timeout = entry.entry_timeout;
     tree_remember(client->tree, node.inode, 1);

@@ -5,6 +5,7 @@
 
 #include "payload/base/file.h"
 #include "payload/base/scope.h"
+#include "payload/client/neighbours.h"
 #include "payload/client/operations.h"
 
 enum { PLACE_READ = 7 };
@@ -55,6 +56,8 @@ void operation_read(fuse_req_t request, fuse_ino_t inode, size_t size, off_t off
     struct content_piece pieces[CONTENT_PIECES];
     size_t count;
     (void)atomic_fetch_add_explicit(&client->counters.reads, 1, memory_order_relaxed);
+    if (offset == 0)
+        neighbours_read(client->neighbours, inode);
     int result = offset < 0 ? -EINVAL
                             : content_read(client->content, inode, (uint64_t)offset, size, pieces,
                                            &count, &error);

@@ -14,6 +14,7 @@
 #include "payload/base/text.h"
 #include "payload/client/log.h"
 #include "payload/client/loop.h"
+#include "payload/client/neighbours.h"
 #include "payload/client/operations.h"
 
 #define MOST_THREADS 16
@@ -23,6 +24,7 @@ struct session {
     struct fuse_session *fuse;
     bool single_threaded;
     bool premounted;
+    char *mountpoint; /* as this process sees it; NULL when it does not know */
 
     /* The thread that looks for new revisions. */
     pthread_t reloader;
@@ -70,6 +72,12 @@ int session_mount(const struct options *options, struct client *client, struct s
     made->client = client;
     made->single_threaded = options->single_threaded;
     made->premounted = strncmp(options->mountpoint, "/dev/fd/", 8) == 0;
+    /* Before it is mounted; who has mounted a descriptor says where, if he knows. */
+    const char *mountpoint = getenv("CVMFSEXEC_MOUNTPOINT");
+    if (!made->premounted)
+        made->mountpoint = realpath(options->mountpoint, NULL);
+    else if (mountpoint)
+        made->mountpoint = strdup(mountpoint);
     made->fuse = fuse_session_new(&arguments, &client_operations, sizeof client_operations, client);
     fuse_opt_free_args(&arguments);
     if (!made->fuse) {
@@ -188,17 +196,31 @@ static void end_reloading(struct session *session)
     (void)pthread_join(session->reloader, NULL);
 }
 
+/* One thread cannot answer itself. */
+static int start_neighbours(struct session *session)
+{
+    struct client *client = session->client;
+    if (session->single_threaded || !session->mountpoint)
+        return 0;
+    return neighbours_create(client->tree, client->fetcher, session->fuse, session->mountpoint,
+                             &client->neighbours);
+}
+
 int session_serve(struct session *session, struct error *error)
 {
     /* Many threads that hold little: arenas of their own would cost more than they save. */
     (void)mallopt(M_ARENA_MAX, 2);
     (void)signal(SIGPIPE, SIG_IGN);
     fetch_on_wait(session->client->fetcher, loop_yield);
-    int result = start_reloading(session);
+    int result = start_neighbours(session);
+    if (result == 0)
+        result = start_reloading(session);
     if (result < 0)
-        return error_system(error, result, "starting the thread for new revisions");
+        return error_system(error, result, "starting the threads");
     result = serve(session);
     end_reloading(session);
+    neighbours_destroy(session->client->neighbours);
+    session->client->neighbours = NULL;
     return result < 0 ? error_system(error, result, "serving") : 0;
 }
 
@@ -209,5 +231,6 @@ void session_unmount(struct session *session)
     fuse_session_destroy(session->fuse);
     (void)pthread_mutex_destroy(&session->lock);
     (void)pthread_cond_destroy(&session->ending);
+    free(session->mountpoint);
     free(session);
 }

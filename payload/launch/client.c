@@ -82,11 +82,16 @@ static int find_loader(const struct paths *paths, char **loader, struct error *e
     return 0;
 }
 
-/* The client reads its modules from the dist tree. Nothing that a user's environment preloads is
- * for it: with a libc of its own, a library of the host's would only break it. */
-static int set_environment(const struct paths *paths, bool own_loader)
+/* The client reads its modules from the dist tree, and is told where its descriptor is mounted.
+ * Nothing that a user's environment preloads is for it: with a libc of its own, a library of the
+ * host's would only break it. */
+static int set_environment(const struct client_plan *plan, bool own_loader)
 {
-    int failures = setenv("CVMFS_LIBRARY_PATH", paths->libraries, 1) < 0;
+    const struct paths *paths = plan->paths;
+    auto_text struct text mountpoint = TEXT_INIT;
+    int failures = text_printf(&mountpoint, "%s/%s", plan->repositories, plan->fqrn) < 0;
+    failures += !failures && setenv("CVMFSEXEC_MOUNTPOINT", mountpoint.bytes, 1) < 0;
+    failures += setenv("CVMFS_LIBRARY_PATH", paths->libraries, 1) < 0;
     failures += unsetenv("LD_PRELOAD") < 0;
     failures += unsetenv("LD_AUDIT") < 0;
     if (own_loader)
@@ -102,7 +107,7 @@ static int client_execute(const struct client_plan *plan, const char *options, s
     int result = find_loader(plan->paths, &loader, error);
     if (result < 0)
         return result;
-    result = set_environment(plan->paths, loader != NULL);
+    result = set_environment(plan, loader != NULL);
     if (result == 0)
         result = caller_restore(plan->caller);
     if (result < 0)
