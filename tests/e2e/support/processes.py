@@ -86,9 +86,12 @@ def temporary_directory(user: User | None = None, whole_script: bool = False) ->
 
 def _remove_tree(path: str) -> None:
     """As rm -rf, also through directories that forbid it to their owner."""
-    def unlock_and_retry(function, name, _error):
+    def unlock_and_retry(function, name, error):
+        if isinstance(error[1], FileNotFoundError):
+            return
         for directory in (os.path.dirname(name), name):
-            if os.path.isdir(directory) and not os.path.islink(directory):
+            is_ours = (directory + "/").startswith(path + "/")
+            if is_ours and os.path.isdir(directory) and not os.path.islink(directory):
                 os.chmod(directory, stat.S_IRWXU)
         if function in (os.unlink, os.rmdir):
             function(name)
