@@ -164,6 +164,13 @@ int cache_find(struct cache *cache, const struct hash *hash)
     return fd;
 }
 
+bool cache_has(struct cache *cache, const struct hash *hash)
+{
+    char path[OBJECT_PATH_SIZE];
+    return !hash_is_null(hash) &&
+           faccessat(cache->directory, object_path(hash, path), F_OK, 0) == 0;
+}
+
 static int transaction_open(struct cache *cache, struct cache_transaction *transaction)
 {
     for (;;) {

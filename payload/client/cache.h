@@ -41,6 +41,9 @@ int cache_directory(const struct cache *cache);
  * another negative errno. In a managed cache this counts as a use of the object. */
 int cache_find(struct cache *cache, const struct hash *hash);
 
+/* True when the object is there, which does not count as a use of it. */
+bool cache_has(struct cache *cache, const struct hash *hash);
+
 /* An object under construction: an unnamed or temporary file that only a commit makes visible. */
 struct cache_transaction {
     int fd; /* write to it, from offset 0 */

@@ -7,35 +7,61 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #define BUFFER_SIZE 32768
 #define TYPICAL_ENTRY 32 /* bytes in the buffer */
 
+struct job {
+    const char *path;         /* of the directory */
+    size_t most;              /* entries to list */
+    const struct text *names; /* or files to read, and how much of each */
+    size_t length;
+};
+
 struct lister {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t change;
-    const char *path; /* NULL: nothing to do */
-    size_t most;
+    const struct job *job; /* NULL: nothing to do */
     bool ending;
-    bool alone; /* the thread has a table of descriptors of its own */
 };
 
-static void list(const char *path, size_t most, char *buffer)
+static void list(int directory, size_t most, char *buffer)
 {
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return;
     size_t listed = 0;
     while (listed < most) {
-        long count = syscall(SYS_getdents64, fd, buffer, BUFFER_SIZE);
+        long count = syscall(SYS_getdents64, directory, buffer, BUFFER_SIZE);
         if (count <= 0)
             break;
         listed += (size_t)count / TYPICAL_ENTRY;
     }
-    (void)close(fd); /* it was only read */
+}
+
+static void read_ahead(int directory, const struct text *names, size_t length)
+{
+    const char *end = names->bytes + names->length;
+    for (const char *name = names->bytes; name < end; name += strlen(name) + 1) {
+        int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+        if (fd < 0)
+            continue;
+        (void)readahead(fd, 0, length); /* a reader will see what is wrong */
+        (void)close(fd);
+    }
+}
+
+static void carry_out(const struct job *job, char *buffer)
+{
+    int directory = open(job->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (directory < 0)
+        return;
+    if (job->names)
+        read_ahead(directory, job->names, job->length);
+    else
+        list(directory, job->most, buffer);
+    (void)close(directory);
 }
 
 static void *work(void *context)
@@ -44,18 +70,17 @@ static void *work(void *context)
     char *buffer = malloc(BUFFER_SIZE);
     bool alone = buffer && unshare(CLONE_FILES) == 0 && close_range(0, ~0U, 0) == 0;
     (void)pthread_mutex_lock(&lister->lock);
-    lister->alone = alone;
     while (!lister->ending) {
-        if (!lister->path) {
+        const struct job *job = lister->job;
+        if (!job) {
             (void)pthread_cond_wait(&lister->change, &lister->lock);
             continue;
         }
-        const char *path = lister->path;
         (void)pthread_mutex_unlock(&lister->lock);
         if (alone)
-            list(path, lister->most, buffer);
+            carry_out(job, buffer);
         (void)pthread_mutex_lock(&lister->lock);
-        lister->path = NULL;
+        lister->job = NULL;
         (void)pthread_cond_broadcast(&lister->change);
     }
     (void)pthread_mutex_unlock(&lister->lock);
@@ -79,15 +104,27 @@ int lister_start(struct lister **lister)
     return 0;
 }
 
-void lister_run(struct lister *lister, const char *path, size_t most)
+static void hand_over(struct lister *lister, const struct job *job)
 {
     (void)pthread_mutex_lock(&lister->lock);
-    lister->path = path;
-    lister->most = most;
+    lister->job = job;
     (void)pthread_cond_broadcast(&lister->change);
-    while (lister->path && !lister->ending)
+    while (lister->job)
         (void)pthread_cond_wait(&lister->change, &lister->lock);
     (void)pthread_mutex_unlock(&lister->lock);
+}
+
+void lister_list(struct lister *lister, const char *path, size_t most)
+{
+    const struct job job = {.path = path, .most = most};
+    hand_over(lister, &job);
+}
+
+void lister_read_ahead(struct lister *lister, const char *path, const struct text *names,
+                       size_t length)
+{
+    const struct job job = {.path = path, .names = names, .length = length};
+    hand_over(lister, &job);
 }
 
 void lister_stop(struct lister *lister)

@@ -8,8 +8,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "payload/base/file.h"
-#include "payload/base/scope.h"
 #include "payload/client/lister.h"
 
 #define STREAK 2      /* files looked up and read, one after the other, that make a reader */
@@ -18,8 +16,8 @@
 #define QUEUE_LENGTH 8
 #define MOST_ENTRIES 2048    /* of one directory */
 #define FILE_LIMIT 65536     /* bytes; larger files are left to the kernel's own read-ahead */
-#define MOST_BYTES (8 << 20) /* stored for one directory */
-#define SLICE 128            /* entries */
+#define MOST_BYTES (8 << 20) /* read ahead in one directory */
+#define SLICE 32             /* entries, between two looks at where the reader is */
 #define MOST_DIRECTORIES 8   /* to go ahead by */
 
 /* One directory that is read from. */
@@ -31,8 +29,7 @@ struct watch {
 
 struct neighbours {
     struct tree *tree;
-    struct fetcher *fetcher;
-    struct fuse_session *session;
+    struct cache *cache;
     char *mountpoint;
     _Atomic uint64_t last_read; /* the file whose content was asked for last */
 
@@ -53,8 +50,8 @@ struct neighbours {
     pthread_t worker;
 };
 
-int neighbours_create(struct tree *tree, struct fetcher *fetcher, struct fuse_session *session,
-                      const char *mountpoint, struct neighbours **neighbours)
+int neighbours_create(struct tree *tree, struct cache *cache, const char *mountpoint,
+                      struct neighbours **neighbours)
 {
     struct neighbours *made = calloc(1, sizeof *made);
     char *copy = strdup(mountpoint);
@@ -64,8 +61,7 @@ int neighbours_create(struct tree *tree, struct fetcher *fetcher, struct fuse_se
         return -ENOMEM;
     }
     made->tree = tree;
-    made->fetcher = fetcher;
-    made->session = session;
+    made->cache = cache;
     made->mountpoint = copy;
     (void)pthread_mutex_init(&made->lock, NULL);
     (void)pthread_cond_init(&made->change, NULL);
@@ -98,25 +94,6 @@ static bool is_ending(struct neighbours *neighbours)
     return ending;
 }
 
-/* Puts the content of one file into the kernel's page cache. An inode that the kernel does not
- * know is refused by it, which is as well. Returns the bytes stored. */
-static size_t store_content(struct neighbours *neighbours, const struct tree_node *node,
-                            char *buffer)
-{
-    const struct catalog_entry *entry = &node->entry;
-    if (!S_ISREG(entry->mode) || entry->size == 0 || entry->size > FILE_LIMIT ||
-        (entry->flags & (CATALOG_FLAG_CHUNKED | CATALOG_FLAG_DIRECT_IO)))
-        return 0;
-    auto_fd int fd = fetch_cached(neighbours->fetcher, &entry->hash, entry->size);
-    if (fd < 0 || file_pread_full(fd, buffer, entry->size, 0) != (ssize_t)entry->size)
-        return 0;
-    struct fuse_bufvec content = FUSE_BUFVEC_INIT(entry->size);
-    content.buf[0].mem = buffer;
-    if (fuse_lowlevel_notify_store(neighbours->session, node->inode, 0, &content, 0) < 0)
-        return 0;
-    return entry->size;
-}
-
 /* The row of the file that the reader of a directory is at; 0 when he is elsewhere. */
 static uint64_t reader_row(struct neighbours *neighbours, const struct tree_node *directory)
 {
@@ -129,41 +106,52 @@ static uint64_t reader_row(struct neighbours *neighbours, const struct tree_node
     return file.entry.row;
 }
 
+static bool is_worth_reading(const struct neighbours *neighbours, const struct catalog_entry *entry)
+{
+    return S_ISREG(entry->mode) && entry->size > 0 && entry->size <= FILE_LIMIT &&
+           !(entry->flags & (CATALOG_FLAG_CHUNKED | CATALOG_FLAG_DIRECT_IO)) &&
+           cache_has(neighbours->cache, &entry->hash);
+}
+
 /* Files in their order, ahead of the reader: those behind him he has had. */
-static void store_contents(struct neighbours *neighbours, const struct tree_node *directory,
-                           char *buffer)
+static void read_contents(struct neighbours *neighbours, const struct tree_node *directory,
+                          const char *path)
 {
     struct tree_listing listing = {.items = NULL};
-    uint64_t after = reader_row(neighbours, directory);
+    auto_text struct text names = TEXT_INIT;
+    uint64_t after = 0;
     size_t entries = 0;
     size_t bytes = 0;
-    while (entries < MOST_ENTRIES && bytes < MOST_BYTES && !is_ending(neighbours) &&
-           tree_list(neighbours->tree, directory->inode, after, SLICE, &listing, NULL) == 0 &&
-           listing.count > 0) {
-        uint64_t seen = 0;
-        uint64_t reader = 0;
+    while (entries < MOST_ENTRIES && bytes < MOST_BYTES && !is_ending(neighbours)) {
+        uint64_t reader = reader_row(neighbours, directory);
+        if (tree_list(neighbours->tree, directory->inode, after > reader ? after : reader, SLICE,
+                      &listing, NULL) < 0 ||
+            listing.count == 0)
+            break;
+        names.length = 0;
         for (size_t index = 0; index < listing.count; index++) {
-            uint64_t last_read = atomic_load(&neighbours->last_read);
-            if (last_read != seen)
-                reader = reader_row(neighbours, directory);
-            seen = last_read;
-            if (listing.items[index].cookie > reader)
-                bytes += store_content(neighbours, &listing.items[index].node, buffer);
+            const struct tree_listed *item = &listing.items[index];
+            const char *name = listing.text.bytes + item->name;
+            if (!is_worth_reading(neighbours, &item->node.entry) ||
+                text_append(&names, name, strlen(name) + 1) < 0)
+                continue;
+            bytes += item->node.entry.size;
         }
+        lister_read_ahead(neighbours->lister, path, &names, FILE_LIMIT);
         entries += listing.count;
         after = listing.items[listing.count - 1].cookie;
     }
     tree_listing_free(&listing);
 }
 
-static void prepare(struct neighbours *neighbours, const struct tree_node *directory, char *buffer)
+static void prepare(struct neighbours *neighbours, const struct tree_node *directory)
 {
     auto_text struct text path = TEXT_INIT;
     if (text_append_string(&path, neighbours->mountpoint) < 0 ||
         tree_path(neighbours->tree, directory, &path) < 0)
         return;
-    lister_run(neighbours->lister, path.bytes, MOST_ENTRIES);
-    store_contents(neighbours, directory, buffer);
+    lister_list(neighbours->lister, path.bytes, MOST_ENTRIES);
+    read_contents(neighbours, directory, path.bytes);
 }
 
 /* The directories that stand behind `directory` in their parent, up to `most`. */
@@ -192,28 +180,27 @@ static void mark_done(struct neighbours *neighbours, uint64_t directory)
 
 /* A directory has a reader. One who goes from directory to directory finds ever more of them
  * prepared, as a reader of a large file does with its blocks. */
-static void go_ahead(struct neighbours *neighbours, uint64_t inode, char *buffer)
+static void go_ahead(struct neighbours *neighbours, uint64_t inode)
 {
     struct tree_node directory;
     if (tree_node(neighbours->tree, inode, &directory, NULL) < 0)
         return;
     size_t window = inode == neighbours->expected ? 2 * neighbours->window + 1 : 0;
     neighbours->window = window < MOST_DIRECTORIES ? window : MOST_DIRECTORIES;
-    prepare(neighbours, &directory, buffer);
+    prepare(neighbours, &directory);
     struct tree_node next[MOST_DIRECTORIES + 1];
     size_t count = find_next(neighbours, &directory, next, neighbours->window + 1);
     neighbours->expected = count > neighbours->window ? next[neighbours->window].inode : 0;
     for (size_t index = 0; index < count && index < neighbours->window; index++) {
         mark_done(neighbours, next[index].inode);
-        prepare(neighbours, &next[index], buffer);
+        prepare(neighbours, &next[index]);
     }
 }
 
 static void *work(void *context)
 {
     struct neighbours *neighbours = context;
-    auto_free char *buffer = malloc(FILE_LIMIT);
-    if (!buffer || lister_start(&neighbours->lister) < 0)
+    if (lister_start(&neighbours->lister) < 0)
         return NULL; /* readers go on as without */
     (void)pthread_mutex_lock(&neighbours->lock);
     while (!neighbours->ending) {
@@ -226,7 +213,7 @@ static void *work(void *context)
         memmove(neighbours->queue, neighbours->queue + 1,
                 neighbours->queued * sizeof neighbours->queue[0]);
         (void)pthread_mutex_unlock(&neighbours->lock);
-        go_ahead(neighbours, directory, buffer);
+        go_ahead(neighbours, directory);
         (void)pthread_mutex_lock(&neighbours->lock);
     }
     (void)pthread_mutex_unlock(&neighbours->lock);

@@ -202,8 +202,7 @@ static int start_neighbours(struct session *session)
     struct client *client = session->client;
     if (session->single_threaded || !session->mountpoint)
         return 0;
-    return neighbours_create(client->tree, client->fetcher, session->fuse, session->mountpoint,
-                             &client->neighbours);
+    return neighbours_create(client->tree, client->cache, session->mountpoint, &client->neighbours);
 }
 
 int session_serve(struct session *session, struct error *error)
