@@ -27,10 +27,18 @@ static int run_false(struct shell *shell, struct strings *arguments)
     return 0;
 }
 
+static int evaluate_test(struct shell *shell, const struct strings *arguments, size_t count)
+{
+    int status = shell_test(shell, arguments->items + 1, count);
+    if (status < 0)
+        return status;
+    shell->status = status;
+    return 0;
+}
+
 static int run_test(struct shell *shell, struct strings *arguments)
 {
-    shell->status = shell_test(shell, arguments->items + 1, arguments->count - 1);
-    return 0;
+    return evaluate_test(shell, arguments, arguments->count - 1);
 }
 
 static int run_bracket(struct shell *shell, struct strings *arguments)
@@ -40,8 +48,7 @@ static int run_bracket(struct shell *shell, struct strings *arguments)
         shell->status = 2;
         return 0;
     }
-    shell->status = shell_test(shell, arguments->items + 1, arguments->count - 2);
-    return 0;
+    return evaluate_test(shell, arguments, arguments->count - 2);
 }
 
 static int print(struct shell *shell, const struct text *text)
@@ -298,15 +305,17 @@ static bool is_function(const struct shell *shell, const char *name)
     return false;
 }
 
-/* Prints how a name would be run; status 1 (as `which`) or 127 when it could not. */
-static int describe(struct shell *shell, const char *name, int missing)
+/* Prints how a name would be run; status 127 when it could not. */
+static int describe(struct shell *shell, const char *name)
 {
     auto_text struct text line = TEXT_INIT;
     int result = 0;
     if (is_function(shell, name) || builtin_find(name))
         result = text_append_string(&line, name);
-    else if (shell_find_program(shell, name, &line) < 0) {
-        shell->status = missing;
+    else
+        result = shell_find_program(shell, name, &line);
+    if (result == -ENOENT) {
+        shell->status = 127;
         return 0;
     }
     if (result == 0)
@@ -324,7 +333,7 @@ static int run_command(struct shell *shell, struct strings *arguments)
     if (first >= arguments->count)
         return 0;
     if (ask)
-        return describe(shell, arguments->items[first], 127);
+        return describe(shell, arguments->items[first]);
     auto_strings struct strings rest = STRINGS_INIT;
     int result = 0;
     for (size_t i = first; result == 0 && i < arguments->count; i++)
@@ -336,7 +345,7 @@ static int run_type(struct shell *shell, struct strings *arguments)
 {
     if (arguments->count < 2)
         return run_true(shell, arguments);
-    return describe(shell, arguments->items[1], 127);
+    return describe(shell, arguments->items[1]);
 }
 
 /* One line of standard input into variables, the last one taking the rest. No continued lines. */

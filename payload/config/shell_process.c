@@ -45,7 +45,7 @@ __attribute__((noreturn)) static void run_and_exit(struct shell *shell, struct n
     shell->error = &error;
     shell->loops = 0;
     int result = shell_run_list(shell, list);
-    if (result < 0 && shell->descriptors[STDERR_FILENO] >= 0) {
+    if (error.code && shell->descriptors[STDERR_FILENO] >= 0) {
         auto_text struct text line = TEXT_INIT;
         if (text_printf(&line, "%s\n", error.message) == 0)
             (void)file_write_full(shell->descriptors[STDERR_FILENO], line.bytes, line.length);
@@ -219,7 +219,9 @@ int shell_find_program(const struct shell *shell, const char *name, struct text 
 {
     if (strchr(name, '/')) {
         int result = shell_path(shell, name, path);
-        return result < 0 || is_program(path->bytes) ? result : -ENOENT;
+        if (result < 0 || is_program(path->bytes))
+            return result;
+        return -ENOENT;
     }
     const char *search = shell_get(shell, "PATH");
     if (!search)
@@ -229,10 +231,11 @@ int shell_find_program(const struct shell *shell, const char *name, struct text 
         auto_text struct text candidate = TEXT_INIT;
         int result = text_append(&candidate, search, length);
         if (result == 0)
-            result = text_printf(&candidate, "%s%s", length ? "/" : "./", name);
-        if (result == 0 && candidate.bytes[0] != '/')
-            result = -ENOENT; /* the process's directory is not that of the shell */
-        if (result == 0 && is_program(candidate.bytes))
+            result = text_printf(&candidate, "/%s", name);
+        if (result < 0)
+            return result;
+        /* A relative one, or an empty one, would mean the process's directory. */
+        if (search[0] == '/' && is_program(candidate.bytes))
             return text_append(path, candidate.bytes, candidate.length);
         if (search[length] == '\0')
             break;
@@ -279,13 +282,15 @@ int shell_execute(struct shell *shell, struct strings *arguments)
     if (result < 0)
         return result;
     auto_text struct text path = TEXT_INIT;
-    if (shell_find_program(shell, name, &path) < 0) {
+    result = shell_find_program(shell, name, &path);
+    if (result == -ENOENT) {
         shell_note(shell, "%s: not found", name);
         shell->status = 127;
         return 0;
     }
     auto_strings struct strings environment = STRINGS_INIT;
-    result = variables_environment(&shell->variables, &environment);
+    if (result == 0)
+        result = variables_environment(&shell->variables, &environment);
     auto_free char **argv = make_vector(arguments);
     auto_free char **envp = make_vector(&environment);
     if (result < 0 || !argv || !envp)

@@ -18,6 +18,7 @@ struct condition {
     size_t at;
     unsigned depth;
     bool failed;
+    bool out_of_memory;
 };
 
 enum { NESTING = 100 };
@@ -64,24 +65,33 @@ static long long number(struct condition *condition, const char *text)
     return value;
 }
 
-static bool find_file(const struct condition *condition, const char *path, bool follow,
+/* The path as the process has to name it; false for an empty one, and without memory. */
+static bool locate(struct condition *condition, const char *path, struct text *full)
+{
+    if (*path == '\0')
+        return false;
+    if (shell_path(condition->shell, path, full) == 0)
+        return true;
+    condition->out_of_memory = true;
+    return false;
+}
+
+static bool find_file(struct condition *condition, const char *path, bool follow,
                       struct stat *status)
 {
     auto_text struct text full = TEXT_INIT;
-    if (*path == '\0' || shell_path(condition->shell, path, &full) < 0)
+    if (!locate(condition, path, &full))
         return false;
     return (follow ? stat(full.bytes, status) : lstat(full.bytes, status)) == 0;
 }
 
-static bool may_access(const struct condition *condition, const char *path, int how)
+static bool may_access(struct condition *condition, const char *path, int how)
 {
     auto_text struct text full = TEXT_INIT;
-    if (*path == '\0' || shell_path(condition->shell, path, &full) < 0)
-        return false;
-    return access(full.bytes, how) == 0;
+    return locate(condition, path, &full) && access(full.bytes, how) == 0;
 }
 
-static bool compare_files(const struct condition *condition, const char *left, char operator,
+static bool compare_files(struct condition *condition, const char *left, char operator,
                           const char * right)
 {
     struct stat l;
@@ -136,7 +146,7 @@ static bool is_unary(const char *operator)
         strchr("znfdershwxLpSbcugkt", operator[1]);
 }
 
-static bool has_mode(const struct condition *condition, char operator, const char * path)
+static bool has_mode(struct condition *condition, char operator, const char * path)
 {
     struct stat status;
     if (!find_file(condition, path, operator!= 'L' && operator!= 'h', &status))
@@ -262,5 +272,7 @@ int shell_test(struct shell *shell, char *const *arguments, size_t count)
     bool value = parse_or(&condition);
     if (!condition.failed && remaining(&condition))
         (void)fail(&condition, "unexpected", arguments[condition.at]);
+    if (condition.out_of_memory)
+        return -ENOMEM;
     return condition.failed ? 2 : !value;
 }
