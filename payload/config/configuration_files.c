@@ -50,7 +50,9 @@ int configuration_record(struct parameters *parameters, const char *name, const 
             result = text_append(&replaced, fqrn, strcspn(fqrn, "."));
             value += strlen(first_label);
         } else {
-            result = text_append(&replaced, value++, 1);
+            const size_t plain = 1 + strcspn(value + 1, "@");
+            result = text_append(&replaced, value, plain);
+            value += plain;
         }
     }
     return result < 0 ? result : parameters_set(parameters, name, replaced.bytes, origin);

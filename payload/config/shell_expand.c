@@ -183,7 +183,7 @@ int expand_pattern(struct shell *shell, const char *text, size_t length, struct 
 /* A path in a command is that of the dist tree where it has one. */
 static int relocate_argument(struct shell *shell, struct expansion *expansion)
 {
-    if (shell->options.relocation_count == 0 || expansion->bytes.length == 0)
+    if (shell->options.relocation_count == 0 || !expansion_is_path(expansion))
         return 0;
     auto_text struct text path = TEXT_INIT;
     auto_text struct text plain = TEXT_INIT;

@@ -59,6 +59,9 @@ int expansion_fields(struct shell *shell, const struct expansion *expansion,
 int expansion_string(const struct expansion *expansion, struct text *text);
 int expansion_pattern(const struct expansion *expansion, struct text *pattern);
 
+/* Does it begin with a slash, whatever the quotes? */
+bool expansion_is_path(const struct expansion *expansion);
+
 /* Appends the string with the relocations of the shell applied: to a value that is assigned to
  * `name` (also behind each ':' of a list of paths), or, when `name` is NULL, to an argument that is
  * a path of a file which exists at the relocated place. 0 or a failure. */

@@ -11,14 +11,25 @@ static unsigned mark_at(const struct expansion *expansion, size_t i)
     return (unsigned char)expansion->marks.bytes[i];
 }
 
+/* How many bytes from `i` on have the same mark. */
+static size_t run_at(const struct expansion *expansion, size_t i)
+{
+    size_t end = i + 1;
+    while (end < expansion->bytes.length && mark_at(expansion, end) == mark_at(expansion, i))
+        end++;
+    return end - i;
+}
+
 int expansion_string(const struct expansion *expansion, struct text *text)
 {
     int result = text_reserve(text, expansion->bytes.length);
-    for (size_t i = 0; result == 0 && i < expansion->bytes.length; i++) {
+    for (size_t i = 0; result == 0 && i < expansion->bytes.length;) {
+        const size_t run = mark_at(expansion, i) & MARK_BREAK ? 1 : run_at(expansion, i);
         if (mark_at(expansion, i) & MARK_BREAK)
             result = text_append_string(text, " ");
         else if (!(mark_at(expansion, i) & MARK_EMPTY))
-            result = text_append(text, expansion->bytes.bytes + i, 1);
+            result = text_append(text, expansion->bytes.bytes + i, run);
+        i += run;
     }
     /* An empty string is a string: the bytes must be there. */
     return result < 0 ? result : text_append(text, "", 0);
@@ -45,11 +56,18 @@ struct field {
     bool ended_by_space; /* the one before: a delimiter right behind the space belongs to it */
 };
 
+/* A bracket alone is none: the name of the command "[" must not cost a look at the directory. */
 static bool is_active_pattern(const struct expansion *expansion)
 {
-    for (size_t i = 0; i < expansion->bytes.length; i++)
-        if (!(mark_at(expansion, i) & MARK_QUOTED) && strchr("*?[", expansion->bytes.bytes[i]))
+    bool bracket = false;
+    for (size_t i = 0; i < expansion->bytes.length; i++) {
+        if (mark_at(expansion, i) & MARK_QUOTED)
+            continue;
+        const char c = expansion->bytes.bytes[i];
+        if (c == '*' || c == '?' || (c == ']' && bracket))
             return true;
+        bracket |= c == '[';
+    }
     return false;
 }
 
@@ -90,9 +108,11 @@ int expansion_fields(struct shell *shell, const struct expansion *expansion, str
     auto_free char *delimiters = strdup(ifs && ifs->value ? ifs->value : " \t\n");
     struct field field = {.content = EXPANSION_INIT, .present = false, .ended_by_space = false};
     int result = delimiters ? 0 : -ENOMEM;
-    for (size_t i = 0; result == 0 && i < expansion->bytes.length; i++) {
+    size_t taken = 1;
+    for (size_t i = 0; result == 0 && i < expansion->bytes.length; i += taken) {
         const unsigned mark = mark_at(expansion, i);
         const char c = expansion->bytes.bytes[i];
+        taken = 1;
         if (mark & MARK_EMPTY) {
             field.present = true;
         } else if (mark & MARK_BREAK) {
@@ -103,7 +123,9 @@ int expansion_fields(struct shell *shell, const struct expansion *expansion, str
         } else {
             field.present = true;
             field.ended_by_space = false;
-            result = expansion_add(shell, &field.content, &c, 1, mark);
+            if (!(mark & MARK_SPLIT))
+                taken = run_at(expansion, i);
+            result = expansion_add(shell, &field.content, expansion->bytes.bytes + i, taken, mark);
         }
     }
     if (result == 0 && field.present)

@@ -96,10 +96,18 @@ static int relocate_path(const struct shell *shell, const struct expansion *plai
     return text_append(text, plain->bytes.bytes, plain->bytes.length);
 }
 
+bool expansion_is_path(const struct expansion *expansion)
+{
+    size_t i = 0;
+    while (i < expansion->bytes.length && (expansion->marks.bytes[i] & MARK_EMPTY))
+        i++;
+    return i < expansion->bytes.length && expansion->bytes.bytes[i] == '/';
+}
+
 int expansion_relocate(struct shell *shell, const char *name, const struct expansion *expansion,
                        struct text *text)
 {
-    if (shell->options.relocation_count == 0)
+    if (shell->options.relocation_count == 0 || !expansion_is_path(expansion))
         return expansion_string(expansion, text);
     auto_expansion struct expansion plain = EXPANSION_INIT;
     int result = drop_empty(shell, expansion, &plain);
