@@ -3,88 +3,13 @@
 #include "payload/config/shell_parser.h"
 
 #include <errno.h>
-#include <stdio.h>
-#include <string.h>
+
+#include "payload/config/shell_parser_tokens.h"
 
 enum { PARSE_DEPTH = 100 };
 
 static int parse_list(struct parser *parser, struct node **list);
 static int parse_command(struct parser *parser, struct node **command);
-
-static int fail(struct parser *parser, const char *words)
-{
-    return error_set(parser->error, -EINVAL, "%s:%u: syntax error: %s", parser->lexer.file,
-                     parser->token.line, words);
-}
-
-static int fail_at_token(struct parser *parser)
-{
-    const struct token *token = &parser->token;
-    if (token->kind == TOKEN_END)
-        return fail(parser, "the file ends in the middle of a command");
-    if (token->kind == TOKEN_NEWLINE)
-        return fail(parser, "the line ends in the middle of a command");
-    char words[80];
-    (void)snprintf(words, sizeof words, "\"%.*s\" unexpected",
-                   token->length > 40 ? 40 : (int)token->length, token->text);
-    return fail(parser, words);
-}
-
-static int advance(struct parser *parser)
-{
-    return lexer_next(&parser->lexer, &parser->token, parser->error);
-}
-
-static bool at_word(const struct parser *parser, const char *text)
-{
-    return parser->token.kind == TOKEN_WORD && parser->token.length == strlen(text) &&
-           memcmp(parser->token.text, text, parser->token.length) == 0;
-}
-
-static int expect_word(struct parser *parser, const char *text)
-{
-    return at_word(parser, text) ? advance(parser) : fail_at_token(parser);
-}
-
-static int skip_newlines(struct parser *parser)
-{
-    int result = 0;
-    while (result == 0 && parser->token.kind == TOKEN_NEWLINE)
-        result = advance(parser);
-    return result;
-}
-
-static void *take(struct parser *parser, size_t size)
-{
-    void *piece = arena_take(parser->arena, size);
-    if (!piece)
-        (void)error_set(parser->error, -ENOMEM, "%s:%u: the file is too long", parser->lexer.file,
-                        parser->token.line);
-    return piece;
-}
-
-static int make_node(struct parser *parser, enum node_kind kind, struct node **node)
-{
-    *node = take(parser, sizeof **node);
-    if (!*node)
-        return -ENOMEM;
-    (*node)->kind = kind;
-    (*node)->line = parser->token.line;
-    return 0;
-}
-
-/* Takes the token that is there as a word at the end of a list, `*end`. */
-static int take_word(struct parser *parser, struct word ***end)
-{
-    struct word *word = take(parser, sizeof *word);
-    if (!word)
-        return -ENOMEM;
-    word->text = parser->token.text;
-    word->length = parser->token.length;
-    **end = word;
-    *end = &word->next;
-    return advance(parser);
-}
 
 static bool at_redirection(const struct parser *parser)
 {
@@ -93,14 +18,14 @@ static bool at_redirection(const struct parser *parser)
 
 static int parse_redirection(struct parser *parser, struct redirection **made)
 {
-    struct redirection *redirection = take(parser, sizeof *redirection);
+    struct redirection *redirection = parser_take(parser, sizeof *redirection);
     if (!redirection)
         return -ENOMEM;
     redirection->descriptor = -1;
     int result = 0;
     if (parser->token.kind == TOKEN_DESCRIPTOR) {
         redirection->descriptor = parser->token.length == 1 ? parser->token.text[0] - '0' : 10;
-        result = advance(parser);
+        result = parser_advance(parser);
         if (result < 0)
             return result;
     }
@@ -116,19 +41,19 @@ static int parse_redirection(struct parser *parser, struct redirection **made)
         [TOKEN_DUPLICATE_OUTPUT] = {REDIRECT_DUPLICATE, 1},
     };
     if (parser->token.kind >= sizeof kinds / sizeof *kinds)
-        return fail(parser, "here-documents and <> are not supported");
+        return parser_fail(parser, "here-documents and <> are not supported");
     redirection->kind = kinds[parser->token.kind].kind;
     if (redirection->descriptor < 0)
         redirection->descriptor = kinds[parser->token.kind].descriptor;
-    result = advance(parser);
+    result = parser_advance(parser);
     if (result < 0)
         return result;
     if (parser->token.kind != TOKEN_WORD)
-        return fail_at_token(parser);
+        return parser_fail_at_token(parser);
     redirection->target =
         (struct word){.text = parser->token.text, .length = parser->token.length, .next = NULL};
     *made = redirection;
-    return advance(parser);
+    return parser_advance(parser);
 }
 
 static int parse_redirections(struct parser *parser, struct redirection **list)
@@ -148,16 +73,16 @@ static int parse_redirections(struct parser *parser, struct redirection **list)
 static int parse_function(struct parser *parser, const struct word *name, struct node **made)
 {
     if (name_length(name->text, name->length) != name->length)
-        return fail_at_token(parser);
-    int result = make_node(parser, NODE_FUNCTION, made);
+        return parser_fail_at_token(parser);
+    int result = parser_make_node(parser, NODE_FUNCTION, made);
     if (result == 0)
-        result = advance(parser);
+        result = parser_advance(parser);
     if (result == 0 && parser->token.kind != TOKEN_CLOSE)
-        result = fail_at_token(parser);
+        result = parser_fail_at_token(parser);
     if (result == 0)
-        result = advance(parser);
+        result = parser_advance(parser);
     if (result == 0)
-        result = skip_newlines(parser);
+        result = parser_skip_newlines(parser);
     if (result < 0)
         return result;
     (*made)->name = arena_copy(parser->arena, name->text, name->length);
@@ -168,7 +93,7 @@ static int parse_function(struct parser *parser, const struct word *name, struct
 
 static int parse_simple(struct parser *parser, struct node **made)
 {
-    int result = make_node(parser, NODE_COMMAND, made);
+    int result = parser_make_node(parser, NODE_COMMAND, made);
     if (result < 0)
         return result;
     struct node *node = *made;
@@ -180,9 +105,9 @@ static int parse_simple(struct parser *parser, struct node **made)
             result = parse_redirections(parser, &node->redirections);
         else if (token->kind == TOKEN_WORD && !node->words &&
                  assignment_length(token->text, token->length))
-            result = take_word(parser, &assignments);
+            result = parser_take_word(parser, &assignments);
         else if (token->kind == TOKEN_WORD)
-            result = take_word(parser, &words);
+            result = parser_take_word(parser, &words);
         else
             break;
     }
@@ -192,7 +117,7 @@ static int parse_simple(struct parser *parser, struct node **made)
         !node->assignments && !node->redirections)
         return parse_function(parser, node->words, made);
     if (!node->words && !node->assignments && !node->redirections)
-        return fail_at_token(parser);
+        return parser_fail_at_token(parser);
     return 0;
 }
 
@@ -200,50 +125,51 @@ static int parse_simple(struct parser *parser, struct node **made)
 static int parse_body(struct parser *parser, struct node **list)
 {
     int result = parse_list(parser, list);
-    return result == 0 && !*list ? fail_at_token(parser) : result;
+    return result == 0 && !*list ? parser_fail_at_token(parser) : result;
 }
 
 /* if ... then ... {elif ... then ...} [else ...] fi. An elif is an if in the else branch. */
 static int parse_if(struct parser *parser, struct node **made)
 {
     for (;;) {
-        int result = make_node(parser, NODE_IF, made);
+        int result = parser_make_node(parser, NODE_IF, made);
         if (result == 0)
-            result = advance(parser);
+            result = parser_advance(parser);
         if (result == 0)
             result = parse_body(parser, &(*made)->first);
         if (result == 0)
-            result = expect_word(parser, "then");
+            result = parser_expect_word(parser, "then");
         if (result == 0)
             result = parse_body(parser, &(*made)->second);
         if (result < 0)
             return result;
-        if (at_word(parser, "elif")) {
+        if (parser_at_word(parser, "elif")) {
             made = &(*made)->third;
             continue;
         }
-        if (at_word(parser, "else")) {
-            result = advance(parser);
+        if (parser_at_word(parser, "else")) {
+            result = parser_advance(parser);
             if (result == 0)
                 result = parse_body(parser, &(*made)->third);
         }
-        return result < 0 ? result : expect_word(parser, "fi");
+        return result < 0 ? result : parser_expect_word(parser, "fi");
     }
 }
 
 static int parse_do_done(struct parser *parser, struct node **body)
 {
-    int result = expect_word(parser, "do");
+    int result = parser_expect_word(parser, "do");
     if (result == 0)
         result = parse_body(parser, body);
-    return result < 0 ? result : expect_word(parser, "done");
+    return result < 0 ? result : parser_expect_word(parser, "done");
 }
 
 static int parse_while(struct parser *parser, struct node **made)
 {
-    int result = make_node(parser, at_word(parser, "while") ? NODE_WHILE : NODE_UNTIL, made);
+    int result =
+        parser_make_node(parser, parser_at_word(parser, "while") ? NODE_WHILE : NODE_UNTIL, made);
     if (result == 0)
-        result = advance(parser);
+        result = parser_advance(parser);
     if (result == 0)
         result = parse_body(parser, &(*made)->first);
     return result < 0 ? result : parse_do_done(parser, &(*made)->second);
@@ -251,112 +177,112 @@ static int parse_while(struct parser *parser, struct node **made)
 
 static int parse_for(struct parser *parser, struct node **made)
 {
-    int result = make_node(parser, NODE_FOR, made);
+    int result = parser_make_node(parser, NODE_FOR, made);
     if (result == 0)
-        result = advance(parser);
+        result = parser_advance(parser);
     if (result < 0)
         return result;
     const struct token *token = &parser->token;
     if (token->kind != TOKEN_WORD || name_length(token->text, token->length) != token->length)
-        return fail_at_token(parser);
+        return parser_fail_at_token(parser);
     (*made)->name = arena_copy(parser->arena, token->text, token->length);
     if (!(*made)->name)
         return -ENOMEM;
-    result = advance(parser);
+    result = parser_advance(parser);
     if (result == 0)
-        result = skip_newlines(parser);
-    if (result == 0 && at_word(parser, "in")) {
+        result = parser_skip_newlines(parser);
+    if (result == 0 && parser_at_word(parser, "in")) {
         (*made)->has_words = true;
-        result = advance(parser);
+        result = parser_advance(parser);
         struct word **end = &(*made)->words;
         while (result == 0 && parser->token.kind == TOKEN_WORD)
-            result = take_word(parser, &end);
+            result = parser_take_word(parser, &end);
         if (result == 0 && parser->token.kind != TOKEN_SEMICOLON &&
             parser->token.kind != TOKEN_NEWLINE)
-            result = fail_at_token(parser);
+            result = parser_fail_at_token(parser);
     }
     if (result == 0 && parser->token.kind == TOKEN_SEMICOLON)
-        result = advance(parser);
+        result = parser_advance(parser);
     if (result == 0)
-        result = skip_newlines(parser);
+        result = parser_skip_newlines(parser);
     return result < 0 ? result : parse_do_done(parser, &(*made)->first);
 }
 
 /* [(] pattern {| pattern} ) list [;;] */
 static int parse_case_item(struct parser *parser, struct case_item **made)
 {
-    *made = take(parser, sizeof **made);
+    *made = parser_take(parser, sizeof **made);
     if (!*made)
         return -ENOMEM;
-    int result = parser->token.kind == TOKEN_OPEN ? advance(parser) : 0;
+    int result = parser->token.kind == TOKEN_OPEN ? parser_advance(parser) : 0;
     struct word **end = &(*made)->patterns;
     while (result == 0) {
         if (parser->token.kind != TOKEN_WORD)
-            return fail_at_token(parser);
-        result = take_word(parser, &end);
+            return parser_fail_at_token(parser);
+        result = parser_take_word(parser, &end);
         if (result < 0 || parser->token.kind != TOKEN_PIPE)
             break;
-        result = advance(parser);
+        result = parser_advance(parser);
     }
     if (result == 0 && parser->token.kind != TOKEN_CLOSE)
-        result = fail_at_token(parser);
+        result = parser_fail_at_token(parser);
     if (result == 0)
-        result = advance(parser);
+        result = parser_advance(parser);
     if (result == 0)
         result = parse_list(parser, &(*made)->body);
     if (result == 0 && parser->token.kind == TOKEN_CASE_END)
-        result = advance(parser);
-    else if (result == 0 && !at_word(parser, "esac"))
-        result = fail_at_token(parser);
-    return result < 0 ? result : skip_newlines(parser);
+        result = parser_advance(parser);
+    else if (result == 0 && !parser_at_word(parser, "esac"))
+        result = parser_fail_at_token(parser);
+    return result < 0 ? result : parser_skip_newlines(parser);
 }
 
 static int parse_case(struct parser *parser, struct node **made)
 {
-    int result = make_node(parser, NODE_CASE, made);
+    int result = parser_make_node(parser, NODE_CASE, made);
     if (result == 0)
-        result = advance(parser);
+        result = parser_advance(parser);
     if (result < 0)
         return result;
     if (parser->token.kind != TOKEN_WORD)
-        return fail_at_token(parser);
+        return parser_fail_at_token(parser);
     struct word **end = &(*made)->words;
-    result = take_word(parser, &end);
+    result = parser_take_word(parser, &end);
     if (result == 0)
-        result = skip_newlines(parser);
+        result = parser_skip_newlines(parser);
     if (result == 0)
-        result = expect_word(parser, "in");
+        result = parser_expect_word(parser, "in");
     if (result == 0)
-        result = skip_newlines(parser);
+        result = parser_skip_newlines(parser);
     struct case_item **item = &(*made)->items;
-    while (result == 0 && !at_word(parser, "esac")) {
+    while (result == 0 && !parser_at_word(parser, "esac")) {
         result = parse_case_item(parser, item);
         if (result == 0)
             item = &(*item)->next;
     }
-    return result < 0 ? result : advance(parser);
+    return result < 0 ? result : parser_advance(parser);
 }
 
 static int parse_group(struct parser *parser, struct node **made)
 {
-    int result = make_node(parser, NODE_GROUP, made);
+    int result = parser_make_node(parser, NODE_GROUP, made);
     if (result == 0)
-        result = advance(parser);
+        result = parser_advance(parser);
     if (result == 0)
         result = parse_body(parser, &(*made)->first);
-    return result < 0 ? result : expect_word(parser, "}");
+    return result < 0 ? result : parser_expect_word(parser, "}");
 }
 
 static int parse_subshell(struct parser *parser, struct node **made)
 {
-    int result = make_node(parser, NODE_SUBSHELL, made);
+    int result = parser_make_node(parser, NODE_SUBSHELL, made);
     if (result == 0)
-        result = advance(parser);
+        result = parser_advance(parser);
     if (result == 0)
         result = parse_body(parser, &(*made)->first);
     if (result == 0 && parser->token.kind != TOKEN_CLOSE)
-        result = fail_at_token(parser);
-    return result < 0 ? result : advance(parser);
+        result = parser_fail_at_token(parser);
+    return result < 0 ? result : parser_advance(parser);
 }
 
 /* A word that cannot begin a command, because it ends or continues the compound one around. */
@@ -364,7 +290,7 @@ static bool at_reserved_ending(const struct parser *parser)
 {
     static const char *const words[] = {"then", "elif", "else", "fi", "do", "done", "esac", "}"};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++)
-        if (at_word(parser, words[i]))
+        if (parser_at_word(parser, words[i]))
             return true;
     return false;
 }
@@ -378,12 +304,12 @@ static int parse_compound(struct parser *parser, struct node **made)
                      {"for", parse_for}, {"case", parse_case},   {"{", parse_group}};
     int (*parse)(struct parser *, struct node **) = NULL;
     for (size_t i = 0; i < sizeof compounds / sizeof *compounds; i++)
-        if (at_word(parser, compounds[i].word))
+        if (parser_at_word(parser, compounds[i].word))
             parse = compounds[i].parse;
     if (parser->token.kind == TOKEN_OPEN)
         parse = parse_subshell;
     if (!parse && at_reserved_ending(parser))
-        return fail_at_token(parser);
+        return parser_fail_at_token(parser);
     if (!parse)
         return parse_simple(parser, made);
     int result = parse(parser, made);
@@ -393,7 +319,7 @@ static int parse_compound(struct parser *parser, struct node **made)
 static int parse_command(struct parser *parser, struct node **command)
 {
     if (parser->depth >= PARSE_DEPTH)
-        return fail(parser, "commands nested too deeply");
+        return parser_fail(parser, "commands nested too deeply");
     parser->depth++;
     int result = parse_compound(parser, command);
     parser->depth--;
@@ -405,9 +331,9 @@ static int parse_pipeline(struct parser *parser, struct node **made)
 {
     bool negated = false;
     int result = 0;
-    while (result == 0 && at_word(parser, "!")) {
+    while (result == 0 && parser_at_word(parser, "!")) {
         negated = !negated;
-        result = advance(parser);
+        result = parser_advance(parser);
     }
     struct node *first = NULL;
     struct node **end = &first;
@@ -416,15 +342,15 @@ static int parse_pipeline(struct parser *parser, struct node **made)
         if (result < 0 || parser->token.kind != TOKEN_PIPE)
             break;
         end = &(*end)->next;
-        result = advance(parser);
+        result = parser_advance(parser);
         if (result == 0)
-            result = skip_newlines(parser);
+            result = parser_skip_newlines(parser);
     }
     if (result < 0)
         return result;
     *made = first;
     if (first->next || negated) {
-        result = make_node(parser, NODE_PIPELINE, made);
+        result = parser_make_node(parser, NODE_PIPELINE, made);
         if (result < 0)
             return result;
         (*made)->line = first->line;
@@ -448,16 +374,16 @@ static int parse_and_or(struct parser *parser, struct node **made)
         if (parser->token.kind != TOKEN_AND && parser->token.kind != TOKEN_OR)
             break;
         connector = parser->token.kind == TOKEN_AND ? CONNECT_AND : CONNECT_OR;
-        result = advance(parser);
+        result = parser_advance(parser);
         if (result == 0)
-            result = skip_newlines(parser);
+            result = parser_skip_newlines(parser);
         if (result < 0)
             return result;
     }
     *made = first;
     if (!first->next)
         return 0;
-    int result = make_node(parser, NODE_AND_OR, made);
+    int result = parser_make_node(parser, NODE_AND_OR, made);
     if (result < 0)
         return result;
     (*made)->line = first->line;
@@ -478,10 +404,10 @@ static int parse_line(struct parser *parser, struct node ***end)
             return result;
         *end = &(**end)->next;
         if (parser->token.kind == TOKEN_BACKGROUND)
-            return fail(parser, "commands in the background are not supported");
+            return parser_fail(parser, "commands in the background are not supported");
         if (parser->token.kind != TOKEN_SEMICOLON)
             return 0;
-        result = advance(parser);
+        result = parser_advance(parser);
     }
     return result;
 }
@@ -490,12 +416,12 @@ static int parse_line(struct parser *parser, struct node ***end)
 static int parse_list(struct parser *parser, struct node **list)
 {
     *list = NULL;
-    int result = skip_newlines(parser);
+    int result = parser_skip_newlines(parser);
     while (result == 0) {
         result = parse_line(parser, &list);
         if (result < 0 || parser->token.kind != TOKEN_NEWLINE)
             break;
-        result = skip_newlines(parser);
+        result = parser_skip_newlines(parser);
     }
     return result;
 }
@@ -514,13 +440,13 @@ void parser_begin(struct parser *parser, struct arena *arena, const char *file, 
 int parser_next(struct parser *parser, struct node **list)
 {
     *list = NULL;
-    int result = skip_newlines(parser);
+    int result = parser_skip_newlines(parser);
     if (result < 0 || parser->token.kind == TOKEN_END)
         return result;
     result = parse_line(parser, &list);
     if (result < 0)
         return result;
     if (parser->token.kind != TOKEN_NEWLINE && parser->token.kind != TOKEN_END)
-        return fail_at_token(parser);
+        return parser_fail_at_token(parser);
     return 1;
 }
