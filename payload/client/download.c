@@ -292,5 +292,7 @@ int download(struct downloader *downloader, const struct download_request *reque
         attempt_run(downloader, &attempt);
     while (attempt.failure != DOWNLOAD_OK && advance(downloader, &failover, first, &attempt));
     *failure = attempt.failure;
+    if (request->server)
+        *request->server = attempt.leg.server;
     return attempt.failure == DOWNLOAD_OK ? 0 : report(&attempt, error);
 }

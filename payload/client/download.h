@@ -67,6 +67,7 @@ struct download_request {
     uint64_t offset;   /* range, when length is not 0 */
     uint64_t length;
     struct download_sink sink;
+    size_t *server; /* out, on success: the number of the server that it came from; or NULL */
 };
 
 /* 0; the negative errno of the sink; or -EIO. The words in `error` are those of the last failure,
@@ -75,9 +76,10 @@ struct download_request {
 int download(struct downloader *downloader, const struct download_request *request,
              enum download_failure *failure, struct error *error);
 
-/* For a manifest that came whole and is nevertheless no good: the next server becomes current.
- * False when there is only one. */
-bool downloader_switch_host(struct downloader *downloader, const char *reason);
+/* For a manifest that came whole and is nevertheless no good: the server behind the one that it
+ * came from becomes current, however many have failed since. */
+void downloader_skip_server(struct downloader *downloader, size_t server, const char *reason);
+size_t downloader_server_count(const struct downloader *downloader);
 
 /* What the magic extended attributes show (cvmfs-format.md 10.6). Appended to `text`. */
 int downloader_host(struct downloader *downloader, struct text *text);      /* current URL */

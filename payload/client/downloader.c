@@ -118,9 +118,14 @@ void downloader_prepare(struct downloader *downloader)
     (void)pthread_cond_broadcast(&downloader->changed);
 }
 
-bool downloader_switch_host(struct downloader *downloader, const char *reason)
+size_t downloader_server_count(const struct downloader *downloader)
 {
-    return route_switch_server(&downloader->route, reason);
+    return downloader->route.servers.count;
+}
+
+void downloader_skip_server(struct downloader *downloader, size_t server, const char *reason)
+{
+    route_skip_server(&downloader->route, server, reason);
 }
 
 int downloader_host(struct downloader *downloader, struct text *text)

@@ -19,8 +19,7 @@
 /* Whether another server could do better. */
 enum verdict {
     VERDICT_GOOD,
-    VERDICT_FINAL,      /* a download failed, so all servers were asked already; or the certificate
-                           is not on the whitelist */
+    VERDICT_FINAL,      /* all servers were asked already, or the trouble is not theirs */
     VERDICT_NEXT_SERVER /* what came does not fit together */
 };
 
@@ -45,11 +44,13 @@ static int body_finish(void *context)
     return 0;
 }
 
+/* `server` as in a request. */
 static int download_body(const struct manifest_source *source, const char *path, struct text *body,
-                         enum download_failure *failure, struct error *error)
+                         size_t *server, enum download_failure *failure, struct error *error)
 {
     const struct download_request request = {
         .path = path,
+        .server = server,
         .sink = {.start = body_start, .write = body_write, .finish = body_finish, .context = body},
     };
     *failure = DOWNLOAD_OK;
@@ -57,10 +58,11 @@ static int download_body(const struct manifest_source *source, const char *path,
 }
 
 static enum verdict get_manifest(const struct manifest_source *source, uint64_t timestamp,
-                                 struct text *body, struct manifest *manifest, struct error *error)
+                                 struct text *body, struct manifest *manifest, size_t *server,
+                                 struct error *error)
 {
     enum download_failure failure;
-    if (download_body(source, "/.cvmfspublished", body, &failure, error) < 0) {
+    if (download_body(source, "/.cvmfspublished", body, server, &failure, error) < 0) {
         log_message(LOG_ERR, "failed to download repository manifest (%d - %s)", (int)failure,
                     download_failure_text(failure));
         (void)error_prefix(error, "failed to download repository manifest");
@@ -126,7 +128,8 @@ static enum verdict get_certificate(const struct manifest_source *source,
         return VERDICT_GOOD;
     log_message(LOG_ERR, "failed to load certificate: %s", error->message);
     (void)error_prefix(error, "failed to load certificate");
-    return VERDICT_FINAL;
+    /* It may be that no server has it because this manifest is not to be believed. */
+    return result == -EIO || result == -EBADMSG ? VERDICT_NEXT_SERVER : VERDICT_FINAL;
 }
 
 static enum verdict check_signature(const struct text *body, const struct certificate *certificate,
@@ -154,7 +157,7 @@ static enum whitelist_failure check_whitelist(const struct manifest_source *sour
 {
     auto_text struct text body = TEXT_INIT;
     enum download_failure ignored;
-    if (download_body(source, "/.cvmfswhitelist", &body, &ignored, error) < 0)
+    if (download_body(source, "/.cvmfswhitelist", &body, NULL, &ignored, error) < 0)
         return WHITELIST_DOWNLOAD;
     struct whitelist whitelist;
     enum whitelist_failure failure = whitelist_parse(body.bytes, body.length, &whitelist);
@@ -179,8 +182,7 @@ static enum verdict get_whitelist(const struct manifest_source *source,
     (void)error_set(error, detail.code ? detail.code : -EBADMSG,
                     "whitelist verification failed (%d): %s%s%s", (int)failure, text,
                     detail.code ? ": " : "", detail.message);
-    return failure == WHITELIST_DOWNLOAD || failure == WHITELIST_NOT_LISTED ? VERDICT_FINAL
-                                                                            : VERDICT_NEXT_SERVER;
+    return failure == WHITELIST_DOWNLOAD ? VERDICT_FINAL : VERDICT_NEXT_SERVER;
 }
 
 static void release_certificate(struct certificate **certificate)
@@ -188,11 +190,13 @@ static void release_certificate(struct certificate **certificate)
     certificate_free(*certificate);
 }
 
+/* `*server` is the one that the manifest came from. */
 static enum verdict try_server(const struct manifest_source *source, const struct hash *known,
-                               uint64_t timestamp, struct manifest *manifest, struct error *error)
+                               uint64_t timestamp, struct manifest *manifest, size_t *server,
+                               struct error *error)
 {
     auto_text struct text body = TEXT_INIT;
-    enum verdict verdict = get_manifest(source, timestamp, &body, manifest, error);
+    enum verdict verdict = get_manifest(source, timestamp, &body, manifest, server, error);
     if (verdict != VERDICT_GOOD)
         return verdict;
     if (!hash_is_null(known) && hash_equal(&manifest->catalog, known))
@@ -209,11 +213,14 @@ static enum verdict try_server(const struct manifest_source *source, const struc
 int manifest_fetch(const struct manifest_source *source, const struct hash *known,
                    uint64_t timestamp, struct manifest *manifest, struct error *error)
 {
+    const size_t servers = downloader_server_count(source->downloader);
     struct error failure = ERROR_INIT;
-    enum verdict verdict = try_server(source, known, timestamp, manifest, &failure);
-    if (verdict == VERDICT_NEXT_SERVER &&
-        downloader_switch_host(source->downloader, failure.message))
-        verdict = try_server(source, known, timestamp, manifest, &failure);
+    size_t server = 0;
+    enum verdict verdict = try_server(source, known, timestamp, manifest, &server, &failure);
+    for (size_t tried = 1; verdict == VERDICT_NEXT_SERVER && tried < servers; tried++) {
+        downloader_skip_server(source->downloader, server, failure.message);
+        verdict = try_server(source, known, timestamp, manifest, &server, &failure);
+    }
     if (verdict == VERDICT_GOOD)
         return 0;
     return error_set(error, failure.code ? failure.code : -EIO, "%s", failure.message);

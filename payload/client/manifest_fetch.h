@@ -1,6 +1,7 @@
 /* The newest manifest from the servers, believed only after the checks of cvmfs-format.md 2.4:
- * manifest, certificate, whitelist, and if they do not fit together, once more from the next
- * server. */
+ * manifest, certificate, whitelist, and if they do not fit together, again from the next server
+ * (the official client asks one more only, and none about a certificate that is not on the
+ * whitelist). */
 #ifndef CVMFSEXEC_CLIENT_MANIFEST_FETCH_H
 #define CVMFSEXEC_CLIENT_MANIFEST_FETCH_H
 

@@ -104,14 +104,15 @@ void route_reset_proxies(struct route *route)
     (void)pthread_mutex_unlock(&route->lock);
 }
 
-bool route_switch_server(struct route *route, const char *reason)
+void route_skip_server(struct route *route, size_t server, const char *reason)
 {
-    struct leg leg;
-    if (route->servers.count < 2)
-        return false;
-    route_begin(route, &leg);
-    route_leave_server(route, &leg, reason);
-    return true;
+    int64_t now = now_seconds();
+    (void)pthread_mutex_lock(&route->lock);
+    servers_skip(&route->servers, server, now);
+    const char *next = route->servers.urls[route->servers.current];
+    (void)pthread_mutex_unlock(&route->lock);
+    log_message(LOG_WARNING, "switching host from %s to %s (%s)", route->servers.urls[server], next,
+                reason);
 }
 
 int route_server(struct route *route, struct text *text)

@@ -51,8 +51,8 @@ void route_leave_proxy(struct route *route, const struct leg *leg, const char *r
 /* The first proxy group again. */
 void route_reset_proxies(struct route *route);
 
-/* The next server becomes current; false when there is only one. */
-bool route_switch_server(struct route *route, const char *reason);
+/* The server behind this one becomes current, whichever was. Logged with the reason. */
+void route_skip_server(struct route *route, size_t server, const char *reason);
 
 /* What there is, appended to `text`: the current server ("" when there is none), all of them from
  * the current one on with `;` between them, the current proxy, all of them a line each.

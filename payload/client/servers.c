@@ -28,13 +28,18 @@ void servers_tick(struct servers *servers, int64_t now)
         servers->current = 0;
 }
 
+void servers_skip(struct servers *servers, size_t skipped, int64_t now)
+{
+    if (servers->current == 0)
+        servers->left = now;
+    servers->current = (skipped + 1) % servers->count;
+}
+
 bool servers_leave(struct servers *servers, size_t failed, int64_t now)
 {
     if (servers->count < 2 || servers->current != failed)
         return false;
-    if (failed == 0)
-        servers->left = now;
-    servers->current = (failed + 1) % servers->count;
+    servers_skip(servers, failed, now);
     return true;
 }
 

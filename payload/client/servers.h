@@ -26,6 +26,9 @@ void servers_tick(struct servers *servers, int64_t now);
  * that changed something. */
 bool servers_leave(struct servers *servers, size_t failed, int64_t now);
 
+/* The one behind `skipped` is current, whichever was. */
+void servers_skip(struct servers *servers, size_t skipped, int64_t now);
+
 /* Puts the servers into this order, a permutation of 0...count-1, and keeps the first `limit` of
  * them (0: all). The first one is current. 0 or -ENOMEM. */
 int servers_order(struct servers *servers, const size_t *order, size_t limit);

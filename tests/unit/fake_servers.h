@@ -97,6 +97,8 @@ int download(struct downloader *downloader, const struct download_request *reque
         *failure = DOWNLOAD_HOST_HTTP;
         return error_set(error, -EIO, "%s (9 - host returned HTTP error)", request->path);
     }
+    if (request->server)
+        *request->server = downloader->current;
     const struct download_sink *sink = &request->sink;
     int result = sink->start(sink->context);
     if (result == 0)
@@ -111,11 +113,15 @@ const char *download_failure_text(enum download_failure failure)
     return failure == DOWNLOAD_HOST_HTTP ? "host returned HTTP error" : "something else";
 }
 
-bool downloader_switch_host(struct downloader *downloader, const char *reason)
+size_t downloader_server_count(const struct downloader *downloader)
+{
+    return downloader->count;
+}
+
+void downloader_skip_server(struct downloader *downloader, size_t server, const char *reason)
 {
     (void)reason;
-    downloader->current = (downloader->current + 1) % downloader->count;
-    return downloader->count > 1;
+    downloader->current = (server + 1) % downloader->count;
 }
 
 int fetch_cached(struct fetcher *fetcher, const struct hash *hash, uint64_t size)
