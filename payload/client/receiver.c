@@ -8,9 +8,11 @@
 
 #include "payload/base/file.h"
 
-/* An object whose length nobody told is a catalog, a certificate or the like. */
+/* An object whose length nobody told is a catalog or a tag database, of which a signature or
+ * another catalog tells; or a certificate, which is asked for before anything is believed. */
 #define UNKNOWN_SIZE_LIMIT (UINT64_C(16) << 30)
-/* A compressed object may be somewhat larger than its content. */
+#define CERTIFICATE_LIMIT (UINT64_C(1) << 20)
+/* A compressed object may be somewhat larger than its content, and go on behind it. */
 #define COMPRESSION_SLACK (1024 * 1024)
 
 #define REFUSED 1 /* what a sink says of bytes that cannot be right */
@@ -37,6 +39,13 @@ void receiver_destroy(struct receiver *receiver)
         codec_close(receiver->codecs[kind]);
     free(receiver->buffer);
     free(receiver);
+}
+
+static uint64_t limit_of_decoded(const struct object *object)
+{
+    if (object->size != OBJECT_SIZE_UNKNOWN)
+        return object->size;
+    return object->suffix == 'X' ? CERTIFICATE_LIMIT : UNKNOWN_SIZE_LIMIT;
 }
 
 static uint64_t limit_of_received(const struct object *object)
@@ -70,8 +79,7 @@ int receiver_begin(struct receiver *receiver, struct cache *cache, const struct 
     receiver->digest = receiver->digests[algorithm];
     receiver->codec = receiver->codecs[kind];
     receiver->received_limit = limit_of_received(object);
-    receiver->decoded_limit =
-        object->size == OBJECT_SIZE_UNKNOWN ? UNKNOWN_SIZE_LIMIT : object->size;
+    receiver->decoded_limit = limit_of_decoded(object);
     receiver->written = 0;
     receiver->transaction.fd = -1;
     return 0;
@@ -107,6 +115,7 @@ static int start(void *context)
     if (receiver->written > 0 && (ftruncate(fd, 0) < 0 || lseek(fd, 0, SEEK_SET) < 0))
         return error_system(receiver->error, -errno, "writing to the cache");
     receiver->received = 0;
+    receiver->behind = 0;
     receiver->decoded = 0;
     receiver->written = 0;
     receiver->buffered = 0;
@@ -124,7 +133,9 @@ static int write_bytes(void *context, const void *bytes, size_t length)
 {
     struct receiver *receiver = context;
     receiver->received += length;
-    if (receiver->received > receiver->received_limit)
+    if (receiver->object->compressed && codec_is_complete(receiver->codec))
+        receiver->behind += length;
+    if (receiver->received > receiver->received_limit || receiver->behind > COMPRESSION_SLACK)
         return REFUSED;
     int result = hash_stream_update(receiver->digest, bytes, length);
     struct codec_input input = {.bytes = bytes, .length = length};
@@ -139,6 +150,8 @@ static int write_bytes(void *context, const void *bytes, size_t length)
         receiver->buffered += made;
         receiver->decoded += made;
     }
+    if (is_oversize(receiver) && receiver->object->size == OBJECT_SIZE_UNKNOWN)
+        return REFUSED;
     return result == -EBADMSG ? REFUSED : result;
 }
 

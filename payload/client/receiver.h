@@ -30,6 +30,7 @@ struct receiver {
     struct codec_stream *codec;
     uint64_t received;       /* bytes as transferred */
     uint64_t received_limit; /* more cannot be right */
+    uint64_t behind;         /* of them, those behind the end of the compressed content */
     uint64_t decoded;        /* bytes of content, those in the buffer included */
     uint64_t decoded_limit;
     uint64_t written; /* to the transaction */
