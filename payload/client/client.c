@@ -226,6 +226,13 @@ void client_close(struct client *client)
     (void)pthread_mutex_destroy(&client->root_lock);
 }
 
+void client_stop_waiting(struct client *client)
+{
+    downloader_cancel(client->downloader);
+    if (client->external)
+        downloader_cancel(client->external);
+}
+
 double client_validity(const struct client *client)
 {
     if (tree_is_restricted(client->tree))

@@ -77,6 +77,9 @@ int client_open(const char *fqrn, const struct parameters *parameters, struct cl
                 int *exit_status, struct error *error);
 void client_close(struct client *client);
 
+/* The session ends: whoever waits for a server, now or later, gives up within about a second. */
+void client_stop_waiting(struct client *client);
+
 /* Seconds on the monotonic clock. */
 int64_t client_now(void);
 

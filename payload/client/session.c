@@ -161,6 +161,7 @@ static int serve_with_threads(struct session *session, const sigset_t *signals)
     loop_signal_at_end(loop, SIGUSR1);
     int signal;
     (void)sigwait(signals, &signal); /* fails for a set that is no set only */
+    client_stop_waiting(session->client);
     fuse_session_exit(session->fuse);
     if (!session->premounted)
         fuse_session_unmount(session->fuse);
