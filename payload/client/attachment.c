@@ -343,6 +343,40 @@ void attachment_sweep(struct attachment_table *table)
     (void)pthread_mutex_unlock(&table->lock);
 }
 
+/* The first attachment behind `base` that is stale but known to the kernel, in use; or NULL. */
+static struct attachment *next_stale(struct attachment_table *table, uint64_t base)
+{
+    struct attachment *found = NULL;
+    (void)pthread_mutex_lock(&table->lock);
+    for (size_t index = 0; index < table->count && !found; index++) {
+        struct attachment *candidate = table->items[index];
+        if (candidate->base > base && candidate->kernel_references &&
+            candidate->generation != table->generation)
+            found = candidate;
+    }
+    if (found)
+        use(table, found);
+    (void)pthread_mutex_unlock(&table->lock);
+    return found;
+}
+
+void attachment_stale_directories(struct attachment_table *table,
+                                  void (*visit)(void *context, uint64_t inode), void *context)
+{
+    struct attachment *stale;
+    for (uint64_t base = 0; (stale = next_stale(table, base));) {
+        base = stale->base;
+        uint64_t rows[256];
+        int count = ensure_open(table, stale, NULL) < 0 ? 0 : 1;
+        for (uint64_t after = 0; count > 0;) {
+            count = catalog_directories(stale->catalog, after, rows, sizeof rows / sizeof rows[0]);
+            for (int index = 0; index < count; index++)
+                visit(context, base + (after = rows[index]));
+        }
+        attachment_release(table, stale);
+    }
+}
+
 void attachment_remember(struct attachment_table *table, uint64_t inode, uint64_t count)
 {
     (void)pthread_mutex_lock(&table->lock);

@@ -58,6 +58,11 @@ void attachment_new_generation(struct attachment_table *table);
  * kernel has had time to forget. */
 void attachment_sweep(struct attachment_table *table);
 
+/* Calls `visit` with the inodes of all directories in attachments that are not part of the current
+ * revision but known to the kernel. A catalog that cannot be read any more is passed over. */
+void attachment_stale_directories(struct attachment_table *table,
+                                  void (*visit)(void *context, uint64_t inode), void *context);
+
 void attachment_remember(struct attachment_table *table, uint64_t inode, uint64_t count);
 void attachment_forget(struct attachment_table *table, uint64_t inode, uint64_t count);
 

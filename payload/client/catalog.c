@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "payload/base/scope.h"
 #include "payload/client/catalog_internal.h"
@@ -80,6 +81,11 @@ static int write_query(const struct catalog_schema *schema, enum catalog_stateme
         return write_entry_query(schema, ", name, symlink",
                                  "parent_1 = ?1 AND parent_2 = ?2 AND rowid > ?3 ORDER BY rowid",
                                  sql, capacity);
+    case STATEMENT_DIRECTORIES:
+        return snprintf(sql, capacity,
+                        "SELECT rowid FROM catalog WHERE rowid > ?1 AND mode & %d = %d "
+                        "ORDER BY rowid LIMIT ?2",
+                        S_IFMT, S_IFDIR);
     case STATEMENT_NAME:
         return snprintf(sql, capacity, "SELECT name FROM catalog WHERE rowid = ?1");
     case STATEMENT_SYMLINK:

@@ -74,6 +74,10 @@ typedef int catalog_visitor(void *context, const struct catalog_entry *entry, co
 int catalog_list(struct catalog *catalog, const struct path_hash *directory, uint64_t after,
                  catalog_visitor *visitor, void *context);
 
+/* The rows of directories behind row `after` in ascending order, `most` of them at most; returns
+ * how many, or -EIO, -ENOMEM. */
+int catalog_directories(struct catalog *catalog, uint64_t after, uint64_t *rows, int most);
+
 /* The catalog that is mounted at exactly `path`: from nested_catalogs, else from
  * bind_mountpoints (`*bind` says which). `*size` is 0 where the schema does not tell.
  * 0, -ENOENT, -EIO. */

@@ -263,3 +263,24 @@ int catalog_list(struct catalog *catalog, const struct path_hash *directory, uin
     catalog_statement_end(catalog, statement);
     return result;
 }
+
+int catalog_directories(struct catalog *catalog, uint64_t after, uint64_t *rows, int most)
+{
+    sqlite3_stmt *statement = NULL;
+    int result = catalog_statement_begin(catalog, STATEMENT_DIRECTORIES, &statement);
+    if (result < 0)
+        return result;
+    (void)sqlite3_bind_int64(statement, 1, (sqlite3_int64)after);
+    (void)sqlite3_bind_int(statement, 2, most);
+    int count = 0;
+    int step = SQLITE_DONE;
+    while (result == 0 && count < most && (step = sqlite3_step(statement)) == SQLITE_ROW) {
+        rows[count] = (uint64_t)sqlite3_column_int64(statement, 0);
+        result = rows[count] > after ? 0 : -EIO; /* a damaged table that goes in circles */
+        after = rows[count++];
+    }
+    if (result == 0)
+        result = step == SQLITE_ROW || step == SQLITE_DONE ? count : database_failure(step);
+    catalog_statement_end(catalog, statement);
+    return result;
+}

@@ -112,10 +112,18 @@ static bool wait_for_expiry(struct session *session)
     return !ending;
 }
 
+/* A notification that the kernel refuses is for a directory that it does not know (any more). */
+static void drop_listing(void *context, uint64_t inode)
+{
+    struct session *session = context;
+    (void)fuse_lowlevel_notify_inval_inode(session->fuse, inode, 0, 0);
+}
+
 /* What nobody waits for: the directories of the cache, then, at every expiry, look for a newer
  * revision. What the kernel knows of the old one runs out by itself, since nothing was promised for
- * longer than the expiry; the root alone has the same number in every revision, so its listing has
- * to be dropped by name. */
+ * longer than the expiry. Listings are kept without an end, though: those of the root, which has
+ * the same number in every revision, and of directories that somebody stands in, have to be
+ * dropped. */
 static void *reload(void *context)
 {
     struct session *session = context;
@@ -132,8 +140,10 @@ static void *reload(void *context)
             break;
         }
         tree_facts(session->client->tree, &after);
-        if (!hash_equal(&before.root, &after.root))
-            (void)fuse_lowlevel_notify_inval_inode(session->fuse, TREE_ROOT, 0, 0);
+        if (!hash_equal(&before.root, &after.root)) {
+            drop_listing(session, TREE_ROOT);
+            tree_stale_directories(session->client->tree, drop_listing, session);
+        }
     }
     return NULL;
 }

@@ -452,6 +452,12 @@ int tree_parent(struct tree *tree, uint64_t directory, uint64_t *parent, struct 
     return result;
 }
 
+void tree_stale_directories(struct tree *tree, void (*visit)(void *context, uint64_t inode),
+                            void *context)
+{
+    attachment_stale_directories(tree->table, visit, context);
+}
+
 void tree_remember(struct tree *tree, uint64_t inode, uint64_t count)
 {
     attachment_remember(tree->table, inode, count);

@@ -69,6 +69,11 @@ void tree_listing_free(struct tree_listing *listing);
 /* The inode of a directory's parent; the root is its own. */
 int tree_parent(struct tree *tree, uint64_t directory, uint64_t *parent, struct error *error);
 
+/* Calls `visit` with every directory's inode that an earlier revision has given to the kernel, and
+ * perhaps some that the kernel does not know: each shows the present revision by now. */
+void tree_stale_directories(struct tree *tree, void (*visit)(void *context, uint64_t inode),
+                            void *context);
+
 /* The kernel holds `count` references more, or less, of an inode. */
 void tree_remember(struct tree *tree, uint64_t inode, uint64_t count);
 void tree_forget(struct tree *tree, uint64_t inode, uint64_t count);

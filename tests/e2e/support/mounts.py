@@ -60,8 +60,10 @@ class Sandbox:
         return start(self._enter(command), user=self.user, **options)
 
     def processes(self, name: str) -> list[int]:
-        """Ids, as seen inside, of the processes with this name in /proc/ID/comm."""
-        script = 'for f in /proc/[0-9]*; do read -r c <"$f/comm" && echo "${f#/proc/} $c"; done'
+        """Ids, as seen inside, of the processes with this name in /proc/ID/comm. What has
+        ended is not there, even while nobody has asked for its status."""
+        script = 'for f in /proc/[0-9]*; do read -r c <"$f/comm" && read -r s <"$f/stat" && ' \
+                 'case "${s##*) }" in Z*) ;; *) echo "${f#/proc/} $c";; esac; done'
         found = []
         for line in self.run(script + " 2>/dev/null; true", check=True).stdout.splitlines():
             number, _, command = line.partition(" ")
