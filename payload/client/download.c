@@ -246,6 +246,7 @@ static bool advance(struct downloader *downloader, struct failover *failover, si
     };
     const char *reason = download_failure_text(attempt->failure);
     unsigned pause;
+    failover->proxied = attempt->leg.proxy_url != NULL;
     enum failover_step step = failover_next(failover, &limits, attempt->failure,
                                             attempt->result.status, arc4random(), &pause);
     log_attempt(attempt);

@@ -4,6 +4,8 @@
 #define STATUS_BAD_REQUEST 400
 #define STATUS_NOT_FOUND 404
 #define STATUS_TOO_MANY_REQUESTS 429
+#define STATUS_BAD_GATEWAY 502
+#define STATUS_GATEWAY_TIMEOUT 504
 
 /* Whether an answer is the server's. Others a proxy may have made up by itself. */
 static bool is_of_server(int status)
@@ -115,27 +117,55 @@ static const struct reaction {
     [DOWNLOAD_CANCELLED] = {BLAME_NOBODY, false},
 };
 
+/* What a proxy says of a server that it cannot reach. It may be that another proxy can. */
+static bool is_of_gateway(const struct failover *failover, enum download_failure failure,
+                          int status)
+{
+    return failover->proxied && failure == DOWNLOAD_HOST_HTTP && status >= STATUS_BAD_GATEWAY &&
+           status <= STATUS_GATEWAY_TIMEOUT;
+}
+
+/* Something that is no answer came from whoever we are connected to. */
+static enum blame find_blame(const struct failover *failover, enum download_failure failure)
+{
+    bool strange = failure == DOWNLOAD_OTHER || failure == DOWNLOAD_PROTOCOL;
+    return strange && failover->proxied ? BLAME_PROXY : reactions[failure].blame;
+}
+
+/* When no server is left, all of them again through another proxy. */
+static enum failover_step next_server_or_proxy(struct failover *failover,
+                                               const struct failover_limits *limits,
+                                               enum download_failure failure, int status)
+{
+    enum failover_step step = next_server(failover, limits);
+    if (step != FAILOVER_STOP || !is_of_gateway(failover, failure, status) ||
+        failover->proxies >= limits->proxies)
+        return step;
+    failover->proxies++;
+    failover->servers = 1;
+    return FAILOVER_NEXT_PROXY;
+}
+
 enum failover_step failover_next(struct failover *failover, const struct failover_limits *limits,
                                  enum download_failure failure, int status, unsigned random,
                                  unsigned *pause)
 {
-    const struct reaction *reaction = &reactions[failure];
-    bool passing =
-        reaction->passing || (failure == DOWNLOAD_HOST_HTTP && status == STATUS_TOO_MANY_REQUESTS);
+    bool passing = reactions[failure].passing ||
+                   (failure == DOWNLOAD_HOST_HTTP && status == STATUS_TOO_MANY_REQUESTS);
     *pause = 0;
     if (passing && failover->retries < limits->retries) {
         failover->retries++;
         *pause = next_pause(failover, limits, random);
         return FAILOVER_RETRY;
     }
-    switch (reaction->blame) {
+    switch (find_blame(failover, failure)) {
     case BLAME_COPY:
         failover->no_cache = !failover->no_cache;
         return failover->no_cache ? FAILOVER_RETRY : next_server(failover, limits);
     case BLAME_PROXY:
         return next_proxy(failover, limits, random, pause);
     case BLAME_SERVER:
-        return next_server(failover, limits);
+        return next_server_or_proxy(failover, limits, failure, status);
     case BLAME_NOBODY:
         break;
     }

@@ -26,6 +26,7 @@ struct failover {
     unsigned backoff; /* milliseconds, of the last pause */
     bool has_paused;
     bool no_cache; /* ask caches on the way for a fresh copy */
+    bool proxied;  /* the attempt that failed went through a proxy; the caller's to set */
 };
 
 #define FAILOVER_INIT              \
