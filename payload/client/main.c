@@ -137,18 +137,25 @@ static int drop_privileges(const struct options *options, struct error *error)
 }
 
 /* The mountpoint is a directory, or a descriptor that is mounted already. 1 when this repository
- * is mounted there. */
+ * is mounted there. To be called with the privileges that giving a directory away takes. */
 static int check_mountpoint(const struct options *options, struct error *error)
 {
     if (is_descriptor(options->mountpoint)) {
-        printf("CernVM-FS: pre-mounted on file descriptor %s\n", options->mountpoint + 8);
+        const char *number = options->mountpoint + 8;
+        if (*number == '\0' || number[strspn(number, "0123456789")] != '\0')
+            return error_set(error, -EINVAL, "Mountpoint %s is no descriptor", options->mountpoint);
+        printf("CernVM-FS: pre-mounted on file descriptor %s\n", number);
         return 0;
     }
     struct stat status;
-    if (stat(options->mountpoint, &status) < 0 || !S_ISDIR(status.st_mode) ||
-        access(options->mountpoint, R_OK | X_OK) < 0)
+    int result = stat(options->mountpoint, &status) < 0 ? -errno : 0;
+    if (result == 0 && !S_ISDIR(status.st_mode))
+        result = -ENOTDIR;
+    if (result == 0 && access(options->mountpoint, R_OK | X_OK) < 0)
+        result = -errno;
+    if (result < 0)
         return error_set(error, -EACCES, "Mountpoint %s cannot be used: %s", options->mountpoint,
-                         errno ? strerror(errno) : "not a directory");
+                         strerror(-result));
     char mounted[FQRN_LIMIT + 1];
     ssize_t length = getxattr(options->mountpoint, "user.fqrn", mounted, sizeof mounted);
     if (length > 0 && (size_t)length == strlen(options->fqrn) &&
@@ -204,10 +211,6 @@ static int run(const struct options *options, const struct parameters *parameter
     struct error error = ERROR_INIT;
     if (raise_file_limit(options, parameters, &error) < 0)
         return fail(EXIT_PERMISSION, &error);
-    if (drop_privileges(options, &error) < 0)
-        return fail(EXIT_PERMISSION, &error);
-    if (open_log(options, parameters, &error) < 0)
-        return fail(EXIT_UNKNOWN, &error);
     int result = check_mountpoint(options, &error);
     if (result < 0)
         return fail(EXIT_PERMISSION, &error);
@@ -216,6 +219,10 @@ static int run(const struct options *options, const struct parameters *parameter
                options->mountpoint);
         return EXIT_MOUNTED;
     }
+    if (drop_privileges(options, &error) < 0)
+        return fail(EXIT_PERMISSION, &error);
+    if (open_log(options, parameters, &error) < 0)
+        return fail(EXIT_UNKNOWN, &error);
     printf("CernVM-FS: loading Fuse module... ");
     (void)fflush(stdout);
     struct client client;
