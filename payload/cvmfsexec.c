@@ -8,7 +8,7 @@
 #include "payload/base/file.h"
 #include "payload/base/text.h"
 #include "payload/launch/caller.h"
-#include "payload/launch/options.h"
+#include "payload/launch/command_line.h"
 #include "payload/launch/outer.h"
 #include "payload/launch/paths.h"
 #include "payload/launch/process_one.h"
@@ -18,7 +18,7 @@
 #define EXIT_REFUSED 1
 
 struct launch {
-    struct options options;
+    struct command_line line;
     struct paths paths;
     struct caller caller;
 };
@@ -39,9 +39,9 @@ static int be_process_one(void *context, bool pid_namespace, int lifeline)
     const struct process_one_plan plan = {.paths = &launch->paths,
                                           .caller = &launch->caller,
                                           .root = &root,
-                                          .repositories = &launch->options.repositories,
-                                          .command = launch->options.command,
-                                          .take_requests = !launch->options.no_requests,
+                                          .repositories = &launch->line.repositories,
+                                          .command = launch->line.command,
+                                          .take_requests = !launch->line.no_requests,
                                           .pid_namespace = pid_namespace,
                                           .lifeline = lifeline};
     auto_text struct text report = TEXT_INIT;
@@ -55,17 +55,17 @@ int main(int count, char **arguments)
 {
     (void)count;
     struct error error = ERROR_INIT;
-    auto_options struct options options = OPTIONS_INIT;
-    if (options_parse(&options, arguments, &error) < 0) {
+    auto_command_line struct command_line line = COMMAND_LINE_INIT;
+    if (command_line_parse(&line, arguments, &error) < 0) {
         (void)fail(&error, EXIT_USAGE);
-        (void)file_write_full(STDERR_FILENO, options_usage, strlen(options_usage));
+        (void)file_write_full(STDERR_FILENO, command_line_usage, strlen(command_line_usage));
         return EXIT_USAGE;
     }
-    if (options.show_version)
+    if (line.show_version)
         return dprintf(STDOUT_FILENO, "%s\n", CVMFSEXEC_VERSION) < 0;
-    if (options.show_help)
-        return file_write_full(STDOUT_FILENO, options_usage, strlen(options_usage)) < 0;
-    struct launch launch = {.options = options};
+    if (line.show_help)
+        return file_write_full(STDOUT_FILENO, command_line_usage, strlen(command_line_usage)) < 0;
+    struct launch launch = {.line = line};
     if (paths_find(&launch.paths, &error) < 0 || caller_remember(&launch.caller, &error) < 0)
         return fail(&error, EXIT_REFUSED);
     int result = outer_run(&launch.caller, be_process_one, &launch, &error);

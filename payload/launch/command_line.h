@@ -1,13 +1,13 @@
 /* The command line of cvmfsexec. */
-#ifndef CVMFSEXEC_LAUNCH_OPTIONS_H
-#define CVMFSEXEC_LAUNCH_OPTIONS_H
+#ifndef CVMFSEXEC_LAUNCH_COMMAND_LINE_H
+#define CVMFSEXEC_LAUNCH_COMMAND_LINE_H
 
 #include <stdbool.h>
 
 #include "payload/base/error.h"
 #include "payload/base/strings.h"
 
-struct options {
+struct command_line {
     bool show_version;
     bool show_help;
     bool no_requests;            /* -N */
@@ -15,20 +15,20 @@ struct options {
     char **command;              /* the words behind "--", then NULL; part of the arguments */
 };
 
-#define OPTIONS_INIT                                                     \
+#define COMMAND_LINE_INIT                                                \
     {                                                                    \
         .show_version = false, .show_help = false, .no_requests = false, \
         .repositories = STRINGS_INIT, .command = NULL                    \
     }
 
-extern const char options_usage[];
+extern const char command_line_usage[];
 
 /* Understands argv of main. After show_version or show_help nothing else is looked at. 0; -EINVAL
  * for what is not a valid command line; or another negative errno. */
-int options_parse(struct options *options, char **arguments, struct error *error);
+int command_line_parse(struct command_line *line, char **arguments, struct error *error);
 
-void options_free(struct options *options);
+void command_line_free(struct command_line *line);
 
-#define auto_options __attribute__((cleanup(options_free)))
+#define auto_command_line __attribute__((cleanup(command_line_free)))
 
 #endif
