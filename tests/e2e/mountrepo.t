@@ -1,0 +1,162 @@
+#!/usr/bin/env python3
+"""mountrepo and umountrepo on the plain host: mounts under dist/cvmfs, through fusermount."""
+
+import json
+import os
+import pwd
+import shutil
+import signal
+
+import harness
+from harness import expect_equal, expect_in, test
+from launchtree import Tree, wait_until
+
+CONFIG = "config.example.org"
+
+
+# fusermount wants a user with a name.
+USER = harness.User(*pwd.getpwnam("nobody")[2:4]) if harness.ME.uid == 0 else harness.ME
+
+
+def tree_to_mount_in(**options):
+    """A tree whose mounts end with the test."""
+    tree = Tree(user=USER, **options)
+    harness.at_end(tree.run, "umountrepo", "-z", "-a")
+    return tree
+
+
+def why_not():
+    """Why fusermount cannot be used here, or None."""
+    if not shutil.which("fusermount3") and not shutil.which("fusermount"):
+        return "no fusermount"
+    harness.try_fuse_in_user_namespace()  # opens /dev/fuse to users, as udev does
+    with harness.scope():
+        result = tree_to_mount_in().run("mountrepo", "a.example.org")
+    return result.stderr if result.status else None
+
+
+def rows(tree):
+    """Type, source and name of what is mounted below dist/cvmfs, as glideinWMS looks for it."""
+    listing = harness.run(["findmnt", "--json", "-t", "fuse", "-S", "/dev/fuse"]).stdout
+    found = [(row["fstype"], row["source"], *os.path.split(row["target"]))
+             for row in json.loads(listing or '{"filesystems": []}')["filesystems"]]
+    return [(kind, source, name) for kind, source, directory, name in found
+            if directory == tree.path("dist/cvmfs")]
+
+
+@test
+def a_repository_is_mounted_and_unmounted():
+    tree = tree_to_mount_in()
+    result = tree.run("mountrepo", "a.example.org")
+    expect_equal((result.status, result.stdout, result.stderr), (0, "", ""))
+    result = harness.run(["cat", tree.path("dist/cvmfs/a.example.org/fqrn")], user=tree.user)
+    expect_equal(result.stdout, "a.example.org\n", str(result))
+    result = tree.run("umountrepo", "a.example.org")
+    expect_equal((result.status, result.stderr), (0, ""))
+    tree.expect_nothing_left()
+    expect_equal(os.listdir(tree.path("dist/cvmfs")), [])
+
+
+@test
+def it_shows_as_type_fuse_from_dev_fuse():
+    tree = tree_to_mount_in()
+    tree.run("mountrepo", "a.example.org")
+    expect_equal(rows(tree), [("fuse", "/dev/fuse", "a.example.org")])
+
+
+@test
+def the_config_repository_is_mounted_first_and_unmounted_last():
+    tree = tree_to_mount_in(config_repository=CONFIG)
+    tree.run("mountrepo", "a.example.org")
+    expect_equal([row[2] for row in rows(tree)], [CONFIG, "a.example.org"])
+    expect_equal(tree.run("umountrepo", "-a").status, 0)
+    expect_equal(rows(tree), [])
+    tree.expect_nothing_left()
+
+
+@test
+def all_of_a_clean_tree_is_unmounted_without_an_error():
+    tree = Tree()
+    expect_equal(tree.run("umountrepo", "-a").status, 0)
+    expect_equal(tree.run("umountrepo", "-z", "-a").status, 0)
+
+
+@test
+def mounting_twice_is_no_error_and_unmounting_what_is_not_mounted_is():
+    tree = tree_to_mount_in()
+    expect_equal([tree.run("mountrepo", "a.example.org").status for _ in range(2)], [0, 0])
+    expect_equal(len(rows(tree)), 1)
+    expect_equal([tree.run("umountrepo", "a.example.org").status for _ in range(2)], [0, 1])
+
+
+@test
+def a_repository_in_use_is_unmounted_lazily_only():
+    tree = tree_to_mount_in()
+    tree.run("mountrepo", "a.example.org")
+    user = harness.start(
+        ["/bin/sh", "-c", 'cd "$0" && exec sleep 1000', tree.path("dist/cvmfs/a.example.org")],
+        user=tree.user)
+    wait_until(lambda: name_of(user.pid) == "sleep", lambda: "it did not start")
+    result = tree.run("umountrepo", "a.example.org")
+    expect_equal(result.status, 1)
+    expect_equal(len(rows(tree)), 1)
+    expect_equal(tree.run("umountrepo", "-z", "a.example.org").status, 0)
+    expect_equal(rows(tree), [])
+
+
+def name_of(pid):
+    with open(f"/proc/{pid}/comm") as file:
+        return file.read().strip()
+
+
+@test
+def a_mount_whose_client_is_gone_is_replaced():
+    tree = tree_to_mount_in()
+    tree.run("mountrepo", "a.example.org")
+    (client,) = tree.processes()
+    os.kill(client, signal.SIGKILL)
+    wait_until(lambda: not tree.processes(), lambda: "the client lives")
+    result = tree.run("mountrepo", "a.example.org")
+    expect_equal(result.status, 0, str(result))
+    result = harness.run(["cat", tree.path("dist/cvmfs/a.example.org/fqrn")], user=tree.user)
+    expect_equal(result.stdout, "a.example.org\n", str(result))
+
+
+@test
+def a_failing_client_gives_its_code_and_leaves_no_mount():
+    tree = tree_to_mount_in()
+    result = tree.run("mountrepo", "fails.example.org")
+    expect_equal((result.status, result.stdout), (16, ""), str(result))
+    expect_in("Failed to initialize root file catalog", result.stderr)
+    expect_in("line 19 of the log", result.stderr)
+    expect_equal(rows(tree), [])
+    tree.expect_nothing_left()
+
+
+@test
+def wrong_command_lines_give_1():
+    tree = Tree()
+    for program, arguments in (("mountrepo", []), ("mountrepo", ["a", "b"]), ("mountrepo", ["-a"]),
+                               ("mountrepo", ["../a"]), ("umountrepo", []),
+                               ("umountrepo", ["-a", "a"]), ("umountrepo", ["-q", "a"]),
+                               ("umountrepo", ["a/b"])):
+        result = tree.run(program, *arguments)
+        expect_equal((result.status, result.stdout), (1, ""), f"{program} {arguments}")
+        expect_in("Usage: " + program, result.stderr)
+
+
+@test
+def without_any_fusermount_the_message_says_what_to_install():
+    tree = Tree()
+    result = harness.run(["unshare", "-Urm", "/bin/sh", "-c",
+                          "for f in /usr/bin/fusermount*; do mount --bind /dev/null $f; done; "
+                          'exec "$0" a.example.org', tree.path("mountrepo")],
+                         user=tree.user, env={"PATH": "/usr/bin:/bin"}, cwd="/")
+    expect_equal(result.status, 1, str(result))
+    expect_in("fuse3", result.stderr)
+
+
+REASON = why_not()
+if REASON:
+    harness.skip_all(f"fusermount does not work here: {REASON}")
+harness.main()
