@@ -92,7 +92,9 @@ def official_repository(fqrn: str) -> Repository:
     directory = temporary_directory()
     with tarfile.open(OFFICIAL_ARCHIVE) as archive:
         wanted = [member for member in archive if not _is_of_another(member.name, fqrn)]
-        archive.extractall(directory, wanted, filter="data")
+        # Python before 3.11.4, as of Debian 12, knows no filters.
+        filters = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+        archive.extractall(directory, wanted, **filters)
     root = _directory_with(directory, "cvmfs")
     return Repository(fqrn, root, os.path.join(root, "keys"),
                       os.path.join(root, "manifests", fqrn + ".jsonl"))
