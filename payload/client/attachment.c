@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "payload/base/scope.h"
+#include "payload/client/descriptor_share.h"
 #include "payload/client/log.h"
 
 /* Open databases: each costs some tens of kilobytes and a descriptor. */
@@ -19,6 +20,7 @@ struct attachment_table {
     size_t count;
     size_t capacity;
     size_t open_count;
+    size_t most_open;
     uint64_t clock;
     uint64_t generation;
     uint64_t next_base;
@@ -31,6 +33,7 @@ int attachment_table_create(struct fetcher *fetcher, struct attachment_table **t
         return -ENOMEM;
     (*table)->fetcher = fetcher;
     (*table)->generation = 1;
+    (*table)->most_open = descriptor_share(MOST_OPEN);
     (*table)->next_base = 255; /* the first row of the first catalog is inode 256 */
     (void)pthread_mutex_init(&(*table)->lock, NULL);
     return 0;
@@ -62,7 +65,7 @@ void attachment_table_destroy(struct attachment_table *table)
  * is a matter of microseconds. */
 static void close_idle(struct attachment_table *table)
 {
-    if (table->open_count <= MOST_OPEN)
+    if (table->open_count <= table->most_open)
         return;
     struct attachment *oldest = NULL;
     for (size_t index = 0; index < table->count; index++) {

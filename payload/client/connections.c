@@ -18,7 +18,7 @@ static struct transfer_connection *take_place(struct connections *connections)
 {
     struct transfer_connection *taken = NULL;
     (void)pthread_mutex_lock(&connections->lock);
-    while (connections->idle_count == 0 && connections->open_count == CONNECTIONS_MAX)
+    while (connections->idle_count == 0 && connections->open_count == connections->most)
         (void)pthread_cond_wait(&connections->returned, &connections->lock);
     if (connections->idle_count > 0)
         taken = connections->idle[--connections->idle_count];

@@ -19,12 +19,14 @@ struct connections {
     struct transfer_connection *idle[CONNECTIONS_MAX];
     size_t idle_count;
     size_t open_count;
+    size_t most; /* 1...CONNECTIONS_MAX */
 };
 
 /* Begin with this, then fill in the options. */
-#define CONNECTIONS_INIT                                                        \
-    {                                                                           \
-        .lock = PTHREAD_MUTEX_INITIALIZER, .returned = PTHREAD_COND_INITIALIZER \
+#define CONNECTIONS_INIT                                                         \
+    {                                                                            \
+        .lock = PTHREAD_MUTEX_INITIALIZER, .returned = PTHREAD_COND_INITIALIZER, \
+        .most = CONNECTIONS_MAX                                                  \
     }
 
 /* When all have been given back. */

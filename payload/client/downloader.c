@@ -7,6 +7,7 @@
 #include <syslog.h>
 
 #include "payload/base/scope.h"
+#include "payload/client/descriptor_share.h"
 #include "payload/client/log.h"
 
 #define USER_AGENT "cvmfs Fuse 2.12.0" /* what servers and proxies of sites expect to see */
@@ -51,6 +52,7 @@ int downloader_create(const struct parameters *parameters, enum downloader_kind 
         .lock = PTHREAD_MUTEX_INITIALIZER,
         .changed = PTHREAD_COND_INITIALIZER,
     };
+    made->connections.most = descriptor_share(CONNECTIONS_MAX);
     download_settings_read(parameters, kind, &made->settings);
     int result = route_parse(made->settings.servers, made->settings.host_reset_after,
                              &made->settings.proxies, &made->route, error);

@@ -9,11 +9,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SLOT_COUNT 64 /* a power of two; as many descriptors stay open */
+#include "payload/client/descriptor_share.h"
+
+#define MOST_SLOTS 64 /* as many descriptors stay open */
 
 struct open_object_table {
     pthread_mutex_t lock;
-    struct open_object *slots[SLOT_COUNT]; /* a slot counts as one user */
+    size_t slot_count;
+    struct open_object *slots[MOST_SLOTS]; /* a slot counts as one user */
 };
 
 int open_object_table_create(struct open_object_table **table)
@@ -21,6 +24,7 @@ int open_object_table_create(struct open_object_table **table)
     *table = calloc(1, sizeof **table);
     if (!*table)
         return -ENOMEM;
+    (*table)->slot_count = descriptor_share(MOST_SLOTS);
     (void)pthread_mutex_init(&(*table)->lock, NULL);
     return 0;
 }
@@ -41,7 +45,7 @@ void open_object_table_destroy(struct open_object_table *table)
 {
     if (!table)
         return;
-    for (size_t index = 0; index < SLOT_COUNT; index++)
+    for (size_t index = 0; index < table->slot_count; index++)
         if (table->slots[index] && drop_user(table->slots[index]))
             object_close(table->slots[index]);
     (void)pthread_mutex_destroy(&table->lock);
@@ -50,7 +54,7 @@ void open_object_table_destroy(struct open_object_table *table)
 
 static struct open_object **slot_of(struct open_object_table *table, const struct hash *hash)
 {
-    return &table->slots[hash->digest[HASH_SIZE - 1] & (SLOT_COUNT - 1)];
+    return &table->slots[hash->digest[HASH_SIZE - 1] % table->slot_count];
 }
 
 static struct open_object *find_locked(struct open_object_table *table, const struct hash *hash)

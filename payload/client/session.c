@@ -12,6 +12,7 @@
 
 #include "payload/base/scope.h"
 #include "payload/base/text.h"
+#include "payload/client/descriptor_share.h"
 #include "payload/client/log.h"
 #include "payload/client/loop.h"
 #include "payload/client/neighbours.h"
@@ -165,7 +166,7 @@ static int start_reloading(struct session *session)
 static int serve_with_threads(struct session *session, const sigset_t *signals)
 {
     struct loop *loop;
-    int result = loop_start(session->fuse, MOST_THREADS, &loop);
+    int result = loop_start(session->fuse, (unsigned)descriptor_share(MOST_THREADS), &loop);
     if (result < 0)
         return result;
     loop_signal_at_end(loop, SIGUSR1);
