@@ -60,22 +60,31 @@ static int structure_make(const struct cache *cache, const char *name)
     return 0;
 }
 
-static int cache_open(struct cache *cache, const struct cache_options *options, struct error *error)
+/* A descriptor of the cache directory, which is made when it is missing. */
+static int directory_open(const struct cache *cache, struct error *error)
 {
     const int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
-    cache->directory = open(options->directory, flags);
-    if (cache->directory < 0 && errno == ENOENT) {
-        int result = directory_make(AT_FDCWD, options->directory, directory_mode(cache));
+    int directory = open(cache->path, flags);
+    if (directory < 0 && errno == ENOENT) {
+        int result = directory_make(AT_FDCWD, cache->path, directory_mode(cache));
         if (result < 0)
-            return error_system(error, result, "making the cache directory %s", options->directory);
-        cache->directory = open(options->directory, flags);
-        if (cache->alien && cache->directory >= 0) {
-            (void)fchmod(cache->directory, 0770); /* the umask is not meant for a shared place */
+            return error_system(error, result, "making the cache directory %s", cache->path);
+        directory = open(cache->path, flags);
+        if (cache->alien && directory >= 0) {
+            (void)fchmod(directory, 0770); /* the umask is not meant for a shared place */
             log_message(LOG_NOTICE, "Cache directory structure created.");
         }
     }
+    return directory < 0
+               ? error_system(error, -errno, "opening the cache directory %s", cache->path)
+               : directory;
+}
+
+static int cache_open(struct cache *cache, const struct cache_options *options, struct error *error)
+{
+    cache->directory = directory_open(cache, error);
     if (cache->directory < 0)
-        return error_system(error, -errno, "opening the cache directory %s", options->directory);
+        return cache->directory;
     if (options->limit <= 0)
         return 0;
     int result = usage_open(cache->directory, &cache->usage);
@@ -171,6 +180,36 @@ bool cache_has(struct cache *cache, const struct hash *hash)
            faccessat(cache->directory, object_path(hash, path), F_OK, 0) == 0;
 }
 
+/* The whole directory is gone: somebody tidies up. It is made again and takes the place of the old
+ * one under the same descriptor, because other threads are using that. 0 when it is there (again).
+ */
+static int directory_restore(struct cache *cache)
+{
+    struct stat status;
+    if (fstat(cache->directory, &status) == 0 && status.st_nlink > 0)
+        return 0;
+    if (cache->path[0] != '/') /* relative to where the process was started */
+        return -ENOENT;
+    auto_fd int directory = directory_open(cache, NULL);
+    if (directory < 0)
+        return directory;
+    if (dup3(directory, cache->directory, O_CLOEXEC) < 0)
+        return -errno;
+    log_message(LOG_WARNING, "the cache directory %s was removed; it is made again", cache->path);
+    return cache->limit ? usage_reopen(cache->directory, &cache->usage) : 0;
+}
+
+static int transaction_directory_make(struct cache *cache)
+{
+    int result = structure_make(cache, TRANSACTION_DIRECTORY);
+    if (result == -ENOENT) {
+        result = directory_restore(cache);
+        if (result == 0)
+            result = structure_make(cache, TRANSACTION_DIRECTORY);
+    }
+    return result;
+}
+
 static int transaction_open(struct cache *cache, struct cache_transaction *transaction)
 {
     for (;;) {
@@ -191,7 +230,7 @@ int cache_begin(struct cache *cache, struct cache_transaction *transaction, stru
     if (!atomic_exchange(&cache->swept, true))
         cache_sweep_transactions(cache->directory);
     transaction->fd = transaction_open(cache, transaction);
-    if (transaction->fd == -ENOENT && structure_make(cache, TRANSACTION_DIRECTORY) == 0)
+    if (transaction->fd == -ENOENT && transaction_directory_make(cache) == 0)
         transaction->fd = transaction_open(cache, transaction);
     if (transaction->fd < 0) {
         int failure = transaction->fd;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "payload/base/file.h"
+#include "payload/base/scope.h"
 #include "payload/client/cache_layout.h"
 
 #define USAGE_FILE "cvmfsexec.usage"
@@ -96,6 +97,12 @@ int usage_open(int directory, struct usage *usage)
         number_unlock(usage);
     }
     return 0;
+}
+
+int usage_reopen(int directory, struct usage *usage)
+{
+    auto_fd int fd = openat(directory, USAGE_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    return fd < 0 || dup3(fd, usage->fd, O_CLOEXEC) < 0 ? -errno : 0;
 }
 
 void usage_close(struct usage *usage)

@@ -26,6 +26,8 @@ struct usage_state {
 /* Opens the file, or makes it. In a directory without any object it begins with a count of 0.
  * 0 or a negative errno. */
 int usage_open(int directory, struct usage *usage);
+/* The same in another directory, while other threads use the old file. 0 or a negative errno. */
+int usage_reopen(int directory, struct usage *usage);
 void usage_close(struct usage *usage);
 
 /* What the file says; a damaged one says nothing was ever counted. */
