@@ -240,13 +240,14 @@ static int run(const struct options *options, const struct parameters *parameter
 int main(int count, char **arguments)
 {
     struct error error = ERROR_INIT;
-    struct options options;
+    struct options options = {.fuse = TEXT_INIT};
     auto_parameters struct parameters parameters = PARAMETERS_INIT;
     int status = EXIT_MOUNTED;
     if (count < 2 || options_parse(count, arguments, &options, &error) < 0) {
         if (error.code)
             (void)fprintf(stderr, "cvmfs2: %s\n", error.message);
         (void)fputs(options_usage, stdout);
+        options_free(&options);
         return EXIT_OPTIONS;
     }
     if (options.help)

@@ -59,6 +59,12 @@ static int add_arguments(const struct options *options, const struct client *cli
     return added ? 0 : -ENOMEM;
 }
 
+static void session_free(struct session *session)
+{
+    free(session->mountpoint);
+    free(session);
+}
+
 int session_mount(const struct options *options, struct client *client, struct session **session,
                   struct error *error)
 {
@@ -82,12 +88,12 @@ int session_mount(const struct options *options, struct client *client, struct s
     made->fuse = fuse_session_new(&arguments, &client_operations, sizeof client_operations, client);
     fuse_opt_free_args(&arguments);
     if (!made->fuse) {
-        free(made);
+        session_free(made);
         return error_set(error, -EINVAL, "FUSE does not take the options");
     }
     if (fuse_session_mount(made->fuse, options->mountpoint) < 0) {
         fuse_session_destroy(made->fuse);
-        free(made);
+        session_free(made);
         return error_set(error, -ENOTCONN, "failed to mount on %s", options->mountpoint);
     }
     (void)pthread_mutex_init(&made->lock, NULL);
@@ -226,10 +232,10 @@ int session_serve(struct session *session, struct error *error)
     int result = start_neighbours(session);
     if (result == 0)
         result = start_reloading(session);
-    if (result < 0)
-        return error_system(error, result, "starting the threads");
-    result = serve(session);
-    end_reloading(session);
+    if (result == 0) {
+        result = serve(session);
+        end_reloading(session);
+    }
     neighbours_destroy(session->client->neighbours);
     session->client->neighbours = NULL;
     return result < 0 ? error_system(error, result, "serving") : 0;
@@ -242,6 +248,5 @@ void session_unmount(struct session *session)
     fuse_session_destroy(session->fuse);
     (void)pthread_mutex_destroy(&session->lock);
     (void)pthread_cond_destroy(&session->ending);
-    free(session->mountpoint);
-    free(session);
+    session_free(session);
 }
