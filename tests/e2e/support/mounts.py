@@ -44,6 +44,11 @@ class Sandbox:
         if self._holder.popen.stdout.readline() != b"ready\n":
             raise AssertionError(f"no namespace: {self._holder.wait(5)}")
 
+    @property
+    def root(self) -> str:
+        """A directory outside in which its files can be seen."""
+        return f"/proc/{self._holder.pid}/root"
+
     def _enter(self, command: Command) -> list[str]:
         namespaces = f"/proc/{self._holder.pid}/ns"
         flags = [f"--{'mount' if kind == 'mnt' else kind}={namespaces}/{kind}"
