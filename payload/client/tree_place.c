@@ -121,10 +121,23 @@ int place_lookup(const struct place *place, const char *name, size_t length, str
     return result < 0 ? result : tree_make_node(place->attachment, &entry, node);
 }
 
+static int root_node(struct tree *tree, struct tree_node *node, struct error *error)
+{
+    struct attachment *attachment;
+    struct catalog_entry entry;
+    int result = tree_own_entry(tree, TREE_ROOT, &attachment, &entry, error);
+    if (result < 0)
+        return result;
+    result = tree_make_node(attachment, &entry, node);
+    node->inode = TREE_ROOT;
+    attachment_release(tree->table, attachment);
+    return result;
+}
+
 /* The node at a visible path in the current revision. */
 static int walk(struct tree *tree, const char *path, struct tree_node *node, struct error *error)
 {
-    int result = tree_node(tree, TREE_ROOT, node, error);
+    int result = root_node(tree, node, error);
     while (result == 0 && *path == '/') {
         const char *name = path + 1;
         size_t length = strcspn(name, "/");
