@@ -13,7 +13,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void evaluate(const char *text, size_t length)
 {
-    static char *const environment[] = {"HOME=/root", "B=a b", "C=", "D=/x/y.z.gz", "E=5", NULL};
+    static char home[] = "HOME=/root";
+    static char blank[] = "B=a b";
+    static char empty[] = "C=";
+    static char path[] = "D=/x/y.z.gz";
+    static char number[] = "E=5";
+    static char *const environment[] = {home, blank, empty, path, number, NULL};
     static const struct shell_relocation relocations[] = {{"/etc", "/dist/etc", "KEPT"}};
     const struct shell_options options = {.environment = environment,
                                           .relocations = relocations,
@@ -63,7 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     if (size > 1 << 16)
         return 0;
-    auto_free char *text = malloc(size ? size : 1);
+    auto_free char *text = calloc(1, size + 1);
     if (!text)
         return 0;
     if (size)

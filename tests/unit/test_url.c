@@ -12,7 +12,8 @@ static void bytes_are_escaped(void)
 {
     CHECK(escapes_to("http://h:80/a.b@+-_~[],", "http://h:80/a.b@+-_~[],"),
           "the bytes of a URL stand for themselves");
-    CHECK(escapes_to("/a b%?&=#", "/a%20b%25%3F%26%3D%23"), "others are escaped, % too");
+    CHECK(escapes_to("/a b%?&=#", "/a%20b%25%3F%26%3D%23"),
+          "others are escaped, the percent sign too");
     CHECK(escapes_to("/\xc3\xa4\x01", "/%C3%A4%01"), "bytes above 127 and control bytes too");
     CHECK(escapes_to("", ""), "nothing stays nothing");
 }
