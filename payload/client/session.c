@@ -180,8 +180,6 @@ static int serve_with_threads(struct session *session, const sigset_t *signals)
     (void)sigwait(signals, &signal); /* fails for a set that is no set only */
     client_stop_waiting(session->client);
     fuse_session_exit(session->fuse);
-    if (!session->premounted)
-        fuse_session_unmount(session->fuse);
     return loop_stop(loop);
 }
 
@@ -223,6 +221,18 @@ static int start_neighbours(struct session *session)
     return neighbours_create(client->tree, client->cache, session->mountpoint, &client->neighbours);
 }
 
+/* To be called when no thread uses the descriptor any more, else an answer could go into whatever
+ * gets its number next. Who still waits for one gets an error then. */
+static void close_channel(struct session *session)
+{
+    if (!session->fuse)
+        return;
+    if (!session->premounted)
+        fuse_session_unmount(session->fuse);
+    fuse_session_destroy(session->fuse);
+    session->fuse = NULL;
+}
+
 int session_serve(struct session *session, struct error *error)
 {
     /* Many threads that hold little: arenas of their own would cost more than they save. */
@@ -236,6 +246,7 @@ int session_serve(struct session *session, struct error *error)
         result = serve(session);
         end_reloading(session);
     }
+    close_channel(session);
     neighbours_destroy(session->client->neighbours);
     session->client->neighbours = NULL;
     return result < 0 ? error_system(error, result, "serving") : 0;
@@ -243,9 +254,7 @@ int session_serve(struct session *session, struct error *error)
 
 void session_unmount(struct session *session)
 {
-    if (!session->premounted)
-        fuse_session_unmount(session->fuse);
-    fuse_session_destroy(session->fuse);
+    close_channel(session);
     (void)pthread_mutex_destroy(&session->lock);
     (void)pthread_cond_destroy(&session->ending);
     session_free(session);

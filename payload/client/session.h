@@ -16,10 +16,10 @@ int session_mount(const struct options *options, struct client *client, struct s
                   struct error *error);
 
 /* Serves until the mount ends, SIGTERM, SIGINT or SIGHUP arrives, or the mounted revision turns
- * out to be blacklisted. 0, or a negative errno. */
+ * out to be blacklisted; then unmounts, as below. 0, or a negative errno. */
 int session_serve(struct session *session, struct error *error);
 
-/* Unmounts (not what was mounted by somebody else and given as /dev/fd/N). */
+/* Unmounts what is still mounted (not by somebody else, and given as /dev/fd/N), and frees all. */
 void session_unmount(struct session *session);
 
 #endif
