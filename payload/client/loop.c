@@ -13,6 +13,10 @@
 
 #define MOST_FOLLOWERS 3 /* idle ones that are kept */
 
+/* Requests in a row behind each of which another one was waiting: then a second thread is worth
+ * the price of waking it. */
+#define BACKLOG 3
+
 /* Waking a processor that has gone to sleep takes longer than answering a request, most of all on
  * virtual machines. So while requests come one upon the other, the leader looks for the next for
  * this long before it sleeps; it stops that when one has not come within twice the time. */
@@ -103,6 +107,16 @@ static void end_loop(struct loop *loop, int result)
     (void)pthread_mutex_unlock(&loop->lock);
 }
 
+/* The next request if there is one, else -EAGAIN. */
+static int receive_waiting(struct worker *worker)
+{
+    int result;
+    do
+        result = fuse_session_receive_buf(worker->loop->session, &worker->buffer);
+    while (result == -EINTR);
+    return result;
+}
+
 static int64_t nanoseconds_now(void)
 {
     struct timespec now;
@@ -119,7 +133,7 @@ static int receive(struct worker *worker)
     (void)pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state);
     int result = fuse_session_receive_buf(session, &worker->buffer);
     int64_t start = result == -EAGAIN ? nanoseconds_now() : 0;
-    while (result == -EAGAIN) {
+    while (result == -EAGAIN || result == -EINTR) {
         int64_t waited = nanoseconds_now() - start;
         if (!worker->eager || waited > EAGER_NANOSECONDS) {
             struct pollfd poll_fd = {.fd = fuse_session_fd(session), .events = POLLIN};
@@ -147,15 +161,17 @@ static void *work(void *context)
     (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
     this_worker = worker;
     while (take_lead(worker)) {
-        while (worker->leads) {
-            int received = receive(worker);
-            if (received == -EINTR)
-                continue;
+        unsigned backlog = 0;
+        for (int received = 1; received > 0;) {
+            received = worker->leads ? receive(worker) : receive_waiting(worker);
+            if (received == -EAGAIN)
+                break; /* nothing is waiting, and somebody else leads */
             if (received <= 0 || fuse_session_exited(loop->session)) {
                 end_loop(loop, received < 0 ? received : 0);
                 break;
             }
-            if (more_is_waiting(loop))
+            backlog = more_is_waiting(loop) ? backlog + 1 : 0;
+            if (worker->leads && backlog >= BACKLOG)
                 give_up_lead(worker);
             fuse_session_process_buf(loop->session, &worker->buffer);
         }
