@@ -255,18 +255,6 @@ def what_lies_about_in_a_cache_does_no_harm():
 
 
 @test
-def a_cache_where_nothing_can_be_written_is_named():
-    directory = harness.temporary_directory()
-    server = harness.FaultServer(faulttest.pristine().webroot)
-    if harness.ME.uid != 0:
-        os.chmod(directory, 0o500)
-    mount = faulttest.mount(faulttest.pristine(), server, cache=directory)
-    expect_equal(mount.result.status, 9, str(mount.result))
-    expect_in("(9 - cache directory/plugin problem)", mount.result.stderr)
-    expect_in(directory, mount.result.stderr)
-
-
-@test
 def few_descriptors_are_enough():
     repository = many()
     sandbox = harness.Sandbox()
