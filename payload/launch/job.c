@@ -13,6 +13,7 @@
 #include "payload/base/scope.h"
 #include "payload/base/text.h"
 #include "payload/launch/request.h"
+#include "payload/launch/root.h"
 
 int job_set_token_file(uid_t uid)
 {
@@ -55,6 +56,17 @@ static int withhold_requests(const struct job *job)
     failures += unsetenv("CVMFSMOUNT") < 0;
     failures += unsetenv("CVMFSUMOUNT") < 0;
     return failures ? -ENOMEM : 0;
+}
+
+/* A working directory below the host's own /cvmfs is covered by now; the same name leads to ours.
+ */
+static void enter_own_cvmfs(void)
+{
+    static const char top[] = ROOT_REPOSITORIES;
+    auto_free char *directory = getcwd(NULL, 0);
+    if (directory && strncmp(directory, top, sizeof top - 1) == 0 &&
+        (directory[sizeof top - 1] == '/' || directory[sizeof top - 1] == '\0'))
+        (void)chdir(directory); /* what is not there, the job cannot be in */
 }
 
 /* What a shell does with a script that has no "#!" line. */
@@ -114,6 +126,7 @@ pid_t job_start(const struct job *job, struct error *error)
         return error_system(error, -errno, "starting a process for the command");
     if (pid > 0)
         return pid;
+    enter_own_cvmfs();
     int result = offer_requests(job);
     if (result == 0)
         result = withhold_requests(job);

@@ -2,6 +2,8 @@
 """cvmfsexec and the job: what reaches the job, what comes back, and what it sees around it."""
 
 import os
+import pty
+import select
 import shlex
 import signal
 import tempfile
@@ -289,6 +291,65 @@ def orphans_end_with_the_command():
                                    f"(exec -a {shlex.quote(tree.home)} sleep 1000) & true"))
     expect_equal(result.status, 0, str(result))
     tree.expect_nothing_left()
+
+
+@test
+def a_shell_with_job_control_may_be_the_command_and_gives_the_terminal_back():
+    tree = Tree()
+    command = shlex.join(tree.command("--", "bash", "--norc", "-i"))
+    terminal = Terminal(["/bin/sh", "-c", f"{command}; echo status $?; read line; echo got $line"],
+                        tree.user)
+    terminal.type("(read x; echo job $x) &\n")
+    terminal.expect("[1] ")
+    terminal.type("fg\n")
+    terminal.expect("( read x; echo job $x )\r\n")
+    terminal.type("one\n")
+    terminal.expect("job one\r\n")
+    terminal.type("exit 5\n")
+    terminal.expect("status 5\r\n")
+    terminal.type("words\n")
+    terminal.expect("got words\r\n")
+    tree.expect_nothing_left()
+
+
+@test
+def what_a_terminal_sends_to_all_reaches_the_command_once():
+    tree = Tree()
+    command = tree.command("--", "bash", "-c", "trap 'echo got one' INT; echo ready; "
+                           "while :; do read -t 1000 line && break; done; echo end")
+    terminal = Terminal(command, tree.user)
+    terminal.expect("ready\r\n")
+    terminal.type("\x03")
+    terminal.expect("got one\r\n")
+    terminal.type("\n")
+    terminal.expect("end\r\n")
+    expect_equal(terminal.seen.count("got one"), 1, terminal.seen)
+
+
+class Terminal:
+    """A command in a session of its own, on a pseudo-terminal."""
+
+    def __init__(self, command, user):
+        self.master, slave = pty.openpty()
+        for end in (self.master, slave):
+            harness.at_end(os.close, end)
+        os.fchown(slave, user.uid, user.gid)
+        name = os.ttyname(slave)
+        # A session leader without a terminal gets the one that it opens.
+        opened = 'exec <>"$0" >&0 2>&0; exec "$@"'
+        self.process = harness.start(["/bin/sh", "-c", opened, name, *command], user=user, cwd="/")
+        self.seen = ""
+
+    def type(self, text):
+        os.write(self.master, text.encode())
+
+    def expect(self, words):
+        """Reads on until these words come."""
+        while words not in self.seen:
+            ready, _, _ = select.select([self.master], [], [], 20)
+            if not ready:
+                raise AssertionError(f"no {words!r} in {self.seen!r}, {self.process.output()}")
+            self.seen += os.read(self.master, 4096).decode()
 
 
 @test

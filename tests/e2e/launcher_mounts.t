@@ -249,6 +249,15 @@ def where_the_host_has_a_directory_cvmfs_only_ours_is_seen():
 
 
 @test
+def a_working_directory_in_the_hosts_cvmfs_becomes_the_one_in_ours():
+    tree = Tree()
+    inner = shlex.join(tree.command("a.example.org", "b.example.org", *shell("pwd; cat fqrn")))
+    result = tree.cvmfsexec("a.example.org", *shell(
+        f"cd /cvmfs/a.example.org && {inner}; cd .. && {inner} 2>/dev/null"))
+    expect_equal(result.stdout, "/cvmfs/a.example.org\na.example.org\n/cvmfs\n", str(result))
+
+
+@test
 def where_a_new_proc_is_refused_it_goes_on_without_pid_namespace_and_leaves_nothing():
     tree = Tree()
     # As containers do it: a part of /proc is covered, by a more privileged namespace.
