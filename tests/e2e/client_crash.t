@@ -220,6 +220,8 @@ def a_cache_that_is_removed_under_a_mount_is_made_again():
     server = harness.FaultServer(faulttest.pristine().webroot)
     visitor = faulttest.visit(faulttest.pristine(), server)
     expect_equal(visitor.read("file"), FILES["file"])
+    clienttest.wait_until(lambda: os.path.exists(os.path.join(visitor.mount.cache, ".cvmfscache")),
+                          "the end of making directories")
     for what in ("", "../" + FQRN, ".."):
         target = os.path.normpath(os.path.join(visitor.mount.cache, what))
         if what:
