@@ -153,6 +153,8 @@ $(BUILD)/tests/%.t: tests/unit/%.c $(ARCHIVES)
 	@mkdir -p $(@D)
 	$(link_test)
 
+$(BUILD)/tests/test_transfer.t: | $(BUILD)/libcvmfsexec-transfer.so
+
 # Fuzz targets: `make check` replays their corpora, `make fuzz` looks for more.
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_REPLAYS := $(FUZZ_TARGETS:%=$(BUILD)/tests/fuzz_%.t)
@@ -254,7 +256,7 @@ LIBEXEC := $(DESTDIR)$(PREFIX)/libexec/cvmfsexec
 install: all
 	install -D -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/makedist
 	install -D -t $(LIBEXEC) $(filter-out $(BUILD)/makedist,$(PROGRAMS))
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(wildcard */*.1)
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(wildcard */*.1 */*/*.1)
 
 clean:
 	rm -rf $(BUILD)
