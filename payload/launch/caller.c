@@ -20,9 +20,14 @@ void caller_signals(sigset_t *signals)
     (void)sigaddset(signals, SIGCHLD);
 }
 
-bool caller_signal_reached_all(int code)
+bool caller_signal_reached_all(int signal, int code)
 {
-    return code > 0; /* the kernel's own, sigaction(2) */
+    if (code <= 0) /* not the kernel's own, sigaction(2) */
+        return false;
+    if (signal == SIGALRM) /* of alarm(2) before we were executed */
+        return false;
+    /* A terminal that is gone tells the leader of its session, and only him. */
+    return signal != SIGHUP || getsid(0) != getpid();
 }
 
 static int fill_closed_streams(void)

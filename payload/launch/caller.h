@@ -34,7 +34,8 @@ void caller_retake_terminal(const struct caller *caller);
 void caller_signals(sigset_t *signals);
 
 /* Whether a signal is one that a terminal sent to all of the foreground at once, the job
- * included: it must not be passed on a second time. `code` is its si_code. */
-bool caller_signal_reached_all(int code);
+ * included: it must not be passed on a second time. What the kernel sent to this process alone must
+ * be: the end of a timer, a terminal's end to the leader of its session. `code` is its si_code. */
+bool caller_signal_reached_all(int signal, int code);
 
 #endif

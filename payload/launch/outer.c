@@ -44,7 +44,7 @@ static int wait_for(pid_t child)
                 return pid < 0 ? -errno : status;
             continue;
         }
-        if (!caller_signal_reached_all(info.si_code))
+        if (!caller_signal_reached_all(signal, info.si_code))
             (void)kill(child, signal); /* it may have ended just now */
         if (signal == SIGTSTP)
             stop_like_everybody();

@@ -41,7 +41,7 @@ static bool ends_a_start(unsigned signal)
 static void take_signal(struct process_one *one, const struct signalfd_siginfo *info)
 {
     if (one->job > 0) {
-        if (!caller_signal_reached_all(info->ssi_code))
+        if (!caller_signal_reached_all((int)info->ssi_signo, info->ssi_code))
             (void)kill(one->job, (int)info->ssi_signo); /* it may have ended just now */
     } else if (ends_a_start(info->ssi_signo)) {
         one->ended_by = (int)info->ssi_signo;
@@ -192,12 +192,11 @@ static void end_clients(struct process_one *one)
     }
 }
 
-/* Without a pid namespace what is left must be killed by hand, if nobody is there any more who
- * might want it. */
+/* Without a pid namespace what is left must be killed by hand. */
 static void end_everything(struct process_one *one)
 {
     end_clients(one);
-    if (one->abandoned && !one->plan->pid_namespace)
+    if (!one->plan->pid_namespace)
         (void)processes_kill_all();
 }
 

@@ -2,6 +2,8 @@
 """cvmfsexec when it is killed: no process, no mount, no file is left, whatever was killed."""
 
 import os
+import pty
+import select
 import shlex
 import shutil
 import signal
@@ -12,6 +14,7 @@ from launchtree import Tree, wait_for_output, wait_until
 
 harness.require_fuse_userns()
 
+PYTHON = "/usr/bin/python3"  # one that every user may execute
 JOB = ["--", "/bin/sh", "-c", "echo ready; sleep 1000"]
 
 
@@ -136,9 +139,6 @@ def without_a_pid_namespace_too_a_killed_job_ends_all():
     process = started(tree, masked())
     os.kill(job_of(process), signal.SIGKILL)
     expect_equal(process.wait().status, 137)
-    # What the job itself left is not ours to end where no namespace holds it.
-    for pid in [pid for pid in tree.processes() if "sleep" in tree.processes().get(pid, [])]:
-        os.kill(pid, signal.SIGKILL)
     tree.expect_nothing_left()
 
 
@@ -164,6 +164,47 @@ PYTHONHOME={shlex.quote(prefix)} exec {shlex.quote(tree.path("dist/python"))} \\
     expect_equal(result.status, 0, str(result))
     assert os.path.exists(mark)
     expect_equal(tree.processes(), {})
+
+
+@test
+def without_a_pid_namespace_too_what_the_job_leaves_behind_ends():
+    tree = Tree()
+    mark = shlex.quote(tree.home)
+    for end in ("true", "kill -9 $$"):
+        command = tree.command("--", "/bin/bash", "-c", f"(exec -a {mark} sleep 1000 >/dev/null "
+                               f"2>&1) & setsid sleep 1000 {mark} >/dev/null 2>&1 & {end}")
+        harness.run([*masked(), *command], cwd="/", user=tree.user)
+        tree.expect_nothing_left()
+
+
+@test
+def a_timer_from_before_the_start_ends_the_job():
+    tree = Tree()
+    script = "import os, signal, sys; signal.alarm(1); os.execv(sys.argv[1], sys.argv[1:])"
+    result = harness.run([PYTHON, "-c", script, *tree.command("--", "sleep", "1000")],
+                         user=tree.user, cwd="/")
+    expect_equal(result.status, 128 + signal.SIGALRM, str(result))
+    tree.expect_nothing_left()
+
+
+@test
+def when_the_terminal_of_its_session_is_gone_so_is_the_job():
+    tree = Tree()
+    master, slave = pty.openpty()
+    os.fchown(slave, tree.user.uid, tree.user.gid)
+    # A session leader without a terminal gets the one that it opens.
+    opened = 'exec <>"$0" >&0; exec "$@"'
+    process = harness.start(["/bin/sh", "-c", opened, os.ttyname(slave), *tree.command(
+        "--", "/bin/sh", "-c", "echo ready; exec sleep 1000")], user=tree.user, cwd="/")
+    seen = b""
+    while b"ready" not in seen:
+        ready, _, _ = select.select([master], [], [], 20)
+        assert ready, process.output()
+        seen += os.read(master, 1000)
+    os.close(slave)
+    os.close(master)
+    expect_equal(process.wait().status, 128 + signal.SIGHUP)
+    tree.expect_nothing_left()
 
 
 @test
