@@ -60,13 +60,15 @@ static int withhold_requests(const struct job *job)
 
 /* A working directory below the host's own /cvmfs is covered by now; the same name leads to ours.
  */
-static void enter_own_cvmfs(void)
+static int enter_own_cvmfs(void)
 {
     static const char top[] = ROOT_REPOSITORIES;
+    const size_t length = sizeof top - 1;
     auto_free char *directory = getcwd(NULL, 0);
-    if (directory && strncmp(directory, top, sizeof top - 1) == 0 &&
-        (directory[sizeof top - 1] == '/' || directory[sizeof top - 1] == '\0'))
-        (void)chdir(directory); /* what is not there, the job cannot be in */
+    if (!directory || strncmp(directory, top, length) != 0 ||
+        (directory[length] != '/' && directory[length] != '\0'))
+        return 0;
+    return chdir(directory) < 0 ? -errno : 0;
 }
 
 /* What a shell does with a script that has no "#!" line. */
@@ -126,7 +128,7 @@ pid_t job_start(const struct job *job, struct error *error)
         return error_system(error, -errno, "starting a process for the command");
     if (pid > 0)
         return pid;
-    enter_own_cvmfs();
+    (void)enter_own_cvmfs(); /* when ours has no such directory, the job stays in the host's */
     int result = offer_requests(job);
     if (result == 0)
         result = withhold_requests(job);
