@@ -8,8 +8,8 @@ static const struct failover_limits limits = {
     .servers = 2, .proxies = 2, .retries = 1, .backoff_initial = 2000, .backoff_longest = 10000};
 
 /* The steps of a request that fails in one way until it stops, as letters. */
-static const char *steps_of(const struct failover_limits *given, enum download_failure failure,
-                            int status)
+static const char *steps_through(const struct failover_limits *given, bool proxied,
+                                 enum download_failure failure, int status)
 {
     static char steps[32];
     static const char letters[] = {[FAILOVER_STOP] = '.',
@@ -19,6 +19,7 @@ static const char *steps_of(const struct failover_limits *given, enum download_f
                                    [FAILOVER_PROXIES_EXHAUSTED] = 'S',
                                    [FAILOVER_PROXIES_AGAIN] = 'P'};
     struct failover failover = FAILOVER_INIT;
+    failover.proxied = proxied;
     size_t count = 0;
     enum failover_step step;
     do {
@@ -28,6 +29,12 @@ static const char *steps_of(const struct failover_limits *given, enum download_f
     } while (step != FAILOVER_STOP && count < sizeof steps - 1);
     steps[count] = '\0';
     return steps;
+}
+
+static const char *steps_of(const struct failover_limits *given, enum download_failure failure,
+                            int status)
+{
+    return steps_through(given, false, failure, status);
 }
 
 static void fails_like(enum download_failure failure, int status, const char *expected)
@@ -56,6 +63,19 @@ static void each_failure_has_its_steps(void)
     fails_like(DOWNLOAD_OTHER, 0, "s.");
     fails_like(DOWNLOAD_LOCAL_IO, 0, ".");
     fails_like(DOWNLOAD_CANCELLED, 0, ".");
+}
+
+static void what_a_proxy_makes_up_is_held_against_it(void)
+{
+    CHECK(strcmp(steps_through(&limits, true, DOWNLOAD_PROTOCOL, 0), "pSp.") == 0,
+          "what is no HTTP is the proxy's fault");
+    CHECK(strcmp(steps_through(&limits, true, DOWNLOAD_HOST_HTTP, 503), "sps.") == 0,
+          "a gateway error of all servers leads to all of them through the next proxy");
+    CHECK(strcmp(steps_through(&limits, true, DOWNLOAD_HOST_HTTP, 500), "s.") == 0 &&
+              strcmp(steps_through(&limits, true, DOWNLOAD_HOST_HTTP, 404), "s.") == 0,
+          "other errors of servers leave the proxy alone");
+    CHECK(strcmp(steps_through(&limits, false, DOWNLOAD_HOST_HTTP, 503), "s.") == 0,
+          "as do all without a proxy");
 }
 
 static void proxies_may_be_tried_for_ever(void)
@@ -141,6 +161,11 @@ static void servers_stay_until_they_fail(void)
     (void)servers_leave(&servers, 0, 5000);
     (void)servers_leave(&servers, 1, 5000);
     CHECK(servers_leave(&servers, 2, 5000) && servers.current == 0, "after the last the first");
+    servers.current = 1;
+    servers_skip(&servers, 0, 5000);
+    CHECK(servers.current == 1, "one that is passed over leads to the one behind it");
+    servers_skip(&servers, 1, 5000);
+    CHECK(servers.current == 2, "whichever was current");
     servers_free(&servers);
 }
 
@@ -170,6 +195,7 @@ static void failures_are_throttled(void)
 int main(void)
 {
     each_failure_has_its_steps();
+    what_a_proxy_makes_up_is_held_against_it();
     proxies_may_be_tried_for_ever();
     a_corrupt_copy_is_asked_for_afresh_on_each_server();
     pauses_double();
