@@ -157,7 +157,8 @@ int root_prepare(struct root *root, struct error *error)
 {
     root->writable = true;
     struct stat status;
-    if (stat(ROOT_REPOSITORIES, &status) == 0 && S_ISDIR(status.st_mode)) {
+    /* Behind a link the mounts would have other names. */
+    if (lstat(ROOT_REPOSITORIES, &status) == 0 && S_ISDIR(status.st_mode)) {
         root->mount_point = ROOT_REPOSITORIES;
         return mount_tmpfs(ROOT_REPOSITORIES, error);
     }
