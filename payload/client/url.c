@@ -37,6 +37,19 @@ static bool is_port(struct url_part port)
     return value >= 1 && value <= 65535;
 }
 
+/* RFC 3986, 3.1 */
+static bool is_scheme(struct url_part scheme)
+{
+    for (size_t i = 0; i < scheme.length; i++) {
+        unsigned char byte = (unsigned char)scheme.start[i];
+        bool letter = (byte >= 'A' && byte <= 'Z') || (byte >= 'a' && byte <= 'z');
+        if (!letter &&
+            (i == 0 || (byte != '+' && byte != '-' && byte != '.' && (byte < '0' || byte > '9'))))
+            return false;
+    }
+    return scheme.length > 0;
+}
+
 /* The end of a host name or a bracketed address at `host`, not beyond `end`. */
 static const char *host_end(const char *host, const char *end)
 {
@@ -56,6 +69,8 @@ bool url_parse(const char *string, struct url *url)
     if (scheme_end && !memchr(string, '/', (size_t)(scheme_end - string))) {
         url->scheme.length = (size_t)(scheme_end - string);
         host = scheme_end + 3;
+        if (!is_scheme(url->scheme))
+            return false;
     }
     const char *end = host + strcspn(host, "/?#");
     const char *user_end = memrchr(host, '@', (size_t)(end - host));

@@ -18,7 +18,8 @@ struct url_part {
 };
 
 /* [scheme://][user@]host[:port][/...]; an IPv6 address stands in brackets, which are part of
- * `host`. `port` is empty where none is given. False when there is no host or the port is none. */
+ * `host`. `port` is empty where none is given. False when there is no host, or the scheme or the
+ * port is none. */
 struct url {
     struct url_part scheme;
     struct url_part host;

@@ -42,12 +42,12 @@ static void a_url_has_parts(void)
 
 static void what_is_no_url_is_refused(void)
 {
-    static const char *const bad[] = {"",          "http://",      "host:",        "host:0",
-                                      "host:x",    "host:65536",   "host:1234567", "[::1]x",
-                                      "file:///x", "http://:3128", "http:///x"};
+    static const char *const bad[] = {
+        "",       "http://",   "host:",        "host:0",    "host:x",  "host:65536", "host:1234567",
+        "[::1]x", "file:///x", "http://:3128", "http:///x", "://host", "a b://host", "1a://host"};
     struct url url;
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
-        CHECK(!url_parse(bad[i], &url), "'%s' has no host or no port", bad[i]);
+        CHECK(!url_parse(bad[i], &url), "'%s' is no URL", bad[i]);
 }
 
 static void schemes_are_compared_without_case(void)
