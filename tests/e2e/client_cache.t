@@ -6,29 +6,16 @@ import json
 import os
 import stat
 import subprocess
-import threading
 
 import clienttest
 import harness
-from clienttest import Visitor, log_of, wait_until
+from clienttest import SUMS, Visitor, check_readers, expected_sums, log_of, wait_until
 from harness import ORDINARY, expect_equal, expect_in, test
 
 harness.require_fuse_userns()
 
 FQRN = "cache.example.org"
 MIB = 1 << 20
-# Prints the sha256 of every file below the working directory, or what went wrong.
-SUMS = r"""
-import hashlib, os, sys
-for directory, _, names in os.walk("."):
-    for name in names:
-        path = os.path.join(directory, name)
-        try:
-            with open(path, "rb") as file:
-                print(path, hashlib.file_digest(file, "sha256").hexdigest())
-        except OSError as error:
-            print(path, error)
-"""
 
 
 def make(*entries: dict, options: tuple = (), fqrn: str = FQRN,
@@ -63,31 +50,6 @@ def objects(cache: str) -> dict[str, str]:
 def mode(path: str) -> str:
     """Permission bits in octal."""
     return f"{stat.S_IMODE(os.stat(path).st_mode):04o}"
-
-
-def expected_sums(repository: harness.Repository) -> str:
-    """What SUMS should print, sorted."""
-    with open(repository.manifest, encoding="utf-8") as lines:
-        entries = [json.loads(line) for line in lines]
-    return "".join(sorted(f".{entry['path']} {entry['sha256']}\n" for entry in entries
-                          if entry["type"] == "file"))
-
-
-def check_readers(mounts: list[harness.Mount], want: str, count: int) -> None:
-    """So many processes in each mount read everything at once; all have to get it right."""
-    results: list[harness.Result] = []
-    def read(mount: harness.Mount) -> None:
-        results.append(mount.run(["python3", "-c", SUMS], timeout=120))
-
-    threads = [threading.Thread(target=read, args=(mount,))
-               for mount in mounts for _ in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    expect_equal(len(results), len(threads))
-    for result in results:
-        expect_equal("".join(sorted(result.stdout.splitlines(keepends=True))), want)
 
 
 @test

@@ -187,7 +187,7 @@ def options_for_fuse_reach_it_and_those_without_a_meaning_do_no_harm():
 @test
 def one_thread_is_enough():
     repository = make(**{f"d/{number}": f"{number}" * 100 for number in range(30)})
-    mount = clienttest.mounted(repository, sandbox=new_sandbox(), options=("disable_watchdog",))
+    mount = clienttest.mounted(repository)
     mount.unmount()
     single = mount.sandbox.run([program("cvmfs2"), "-s", "-o", f"config={mount.config}", FQRN,
                                 mount.mountpoint])

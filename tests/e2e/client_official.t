@@ -88,6 +88,16 @@ def all_owners_show_where_root_mounts():
 
 
 @test
+def eight_readers_get_every_file_right_cold_and_warm():
+    for fqrn in (SMALL, "rmd.example.org", "shake.example.org"):
+        cache = os.path.join(harness.temporary_directory(harness.ORDINARY), "cache")
+        for _ in ("cold", "warm"):
+            mount = clienttest.mounted(official(fqrn), cache=cache)
+            clienttest.check_readers([mount], clienttest.expected_sums(official(fqrn)), 8)
+            mount.unmount()
+
+
+@test
 def external_files_come_by_path_and_their_chunks_by_range():
     repository = official("ext.example.org")
     if not harness.nginx_available():

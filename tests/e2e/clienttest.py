@@ -10,8 +10,10 @@ visitor inside the mount that does what it is told.
 
 import ast
 import errno
+import json
 import os
 import subprocess
+import threading
 import time
 from typing import Callable, Mapping
 
@@ -29,6 +31,21 @@ for line in sys.stdin:
     except Exception as error:
         answer = ("error", repr(error))
     print(ascii(answer), flush=True)
+"""
+
+# Prints the sha256 of every file below the working directory, or what went wrong.
+SUMS = r"""
+import hashlib, os, stat
+for directory, _, names in os.walk("."):
+    for name in names:
+        path = os.path.join(directory, name)
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            continue
+        try:
+            with open(path, "rb") as file:
+                print(ascii(path), hashlib.file_digest(file, "sha256").hexdigest())
+        except OSError as error:
+            print(ascii(path), error)
 """
 
 
@@ -97,6 +114,7 @@ def mounted(repository: harness.Repository, server: object = None, owners: bool 
     config = harness.client_config(repository, server, cache=cache, settings=settings)
     if owners:
         sandbox = harness.Sandbox(owners=True)
+        harness.at_end(sandbox.close)
     mount = harness.mount(repository.fqrn, config, options, sandbox=sandbox, env=env, check=check)
     mount.config = config
     return mount
@@ -116,3 +134,31 @@ def wait_until(condition: Callable[[], object], what: str, seconds: float = 30) 
         if time.monotonic() > end:
             raise AssertionError(f"waited {seconds} s in vain: {what}")
         time.sleep(0.05)
+
+
+def expected_sums(repository: harness.Repository) -> set[str]:
+    """The lines that SUMS should print."""
+    with open(repository.manifest, encoding="utf-8") as lines:
+        entries = [json.loads(line) for line in lines]
+    return {f"{ascii('.' + entry['path'])} {entry['sha256']}" for entry in entries
+            if entry["type"] == "file"}
+
+
+def check_readers(mounts: list[harness.Mount], want: set[str], count: int) -> None:
+    """So many processes in each mount read everything at once; all have to get it right."""
+    results: list[harness.Result] = []
+
+    def read(mount: harness.Mount) -> None:
+        results.append(mount.run(["python3", "-c", SUMS], timeout=120))
+
+    threads = [threading.Thread(target=read, args=(mount,))
+               for mount in mounts for _ in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    harness.expect_equal(len(results), len(threads))
+    for result in results:
+        got = set(result.stdout.splitlines())
+        assert got == want, f"too much: {list(got - want)[:9]}\nmissing: {list(want - got)[:9]}" \
+                            f"\n{result.stderr[:2000]}"
