@@ -274,16 +274,30 @@ static bool advance(struct downloader *downloader, struct failover *failover, si
     return pause_for(downloader, pause);
 }
 
+bool download_once(struct downloader *downloader, const struct download_request *request,
+                   const struct leg *leg)
+{
+    auto_text struct text url = TEXT_INIT;
+    struct attempt attempt = {.request = request, .url = &url, .leg = *leg};
+    attempt_run(downloader, &attempt);
+    if (attempt.failure == DOWNLOAD_OK)
+        return true;
+    log_attempt(&attempt);
+    if (failover_blames_proxy(attempt.failure))
+        route_leave_proxy(&downloader->route, leg, download_failure_text(attempt.failure));
+    return false;
+}
+
 int download(struct downloader *downloader, const struct download_request *request,
              enum download_failure *failure, struct error *error)
 {
     enum download_failure ignored;
     failure = failure ? failure : &ignored;
     *failure = DOWNLOAD_BAD_URL;
+    downloader_prepare(downloader);
     if (downloader->route.servers.count == 0)
         return error_set(error, -EIO, "%s: no server is configured",
                          request->label ? request->label : request->path);
-    downloader_prepare(downloader);
     auto_text struct text url = TEXT_INIT;
     struct attempt attempt = {.request = request, .url = &url};
     struct failover failover = FAILOVER_INIT;

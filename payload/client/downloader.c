@@ -8,6 +8,7 @@
 
 #include "payload/base/scope.h"
 #include "payload/client/descriptor_share.h"
+#include "payload/client/geo_sort.h"
 #include "payload/client/log.h"
 
 #define USER_AGENT "cvmfs Fuse 2.12.0" /* what servers and proxies of sites expect to see */
@@ -100,6 +101,22 @@ static void resolve_proxies(struct downloader *downloader)
         log_message(LOG_ERR, "failed to resolve proxies (%s)", strerror(-result));
 }
 
+/* The names of proxies are needed for the list, and are gone when they have been resolved. */
+static void prepare(struct downloader *downloader)
+{
+    struct route *route = &downloader->route;
+    struct geo_list list = {.servers = NULL};
+    bool use_geo = downloader->settings.use_geo && geo_is_useful(&route->servers, &route->proxies);
+    int result = use_geo ? geo_list_build(&route->servers, &route->proxies, &list) : 0;
+    if (result < 0)
+        log_message(LOG_WARNING, "servers are not put in geographic order (%s)", strerror(-result));
+    resolve_proxies(downloader);
+    if (use_geo && result == 0)
+        geo_sort(downloader, &list);
+    geo_list_free(&list);
+    route_cut_servers(route, downloader->settings.servers_max);
+}
+
 void downloader_prepare(struct downloader *downloader)
 {
     if (atomic_load_explicit(&downloader->preparation, memory_order_acquire) == PREPARATION_DONE)
@@ -113,7 +130,7 @@ void downloader_prepare(struct downloader *downloader)
     (void)pthread_mutex_unlock(&downloader->lock);
     if (!is_first)
         return;
-    resolve_proxies(downloader);
+    prepare(downloader);
     (void)pthread_mutex_lock(&downloader->lock);
     atomic_store(&downloader->preparation, PREPARATION_DONE);
     (void)pthread_mutex_unlock(&downloader->lock);

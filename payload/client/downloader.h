@@ -12,7 +12,7 @@
 #include "payload/client/download_settings.h"
 #include "payload/client/route.h"
 
-/* Names of proxies are resolved by the thread that downloads first, while the others wait. */
+/* The thread that downloads first prepares, while the others wait. */
 enum preparation { PREPARATION_NONE, PREPARATION_RUNNING, PREPARATION_DONE };
 
 struct downloader {
@@ -34,7 +34,12 @@ struct downloader {
     atomic_uint_fast64_t nanoseconds;
 };
 
-/* Does what has to precede the first request. */
+/* Does what has to precede the first request: proxies are resolved, servers put in order. */
 void downloader_prepare(struct downloader *downloader);
+
+/* A single attempt, on this leg. Nothing is prepared for it, nothing is tried again; but a proxy
+ * that failed is left. Whether it succeeded. */
+bool download_once(struct downloader *downloader, const struct download_request *request,
+                   const struct leg *leg);
 
 #endif

@@ -117,6 +117,11 @@ static const struct reaction {
     [DOWNLOAD_CANCELLED] = {BLAME_NOBODY, false},
 };
 
+bool failover_blames_proxy(enum download_failure failure)
+{
+    return reactions[failure].blame == BLAME_PROXY;
+}
+
 /* What a proxy says of a server that it cannot reach. It may be that another proxy can. */
 static bool is_of_gateway(const struct failover *failover, enum download_failure failure,
                           int status)

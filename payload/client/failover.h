@@ -47,6 +47,9 @@ enum failover_step {
  * answer is no failure, and must not be given here. */
 enum download_failure failover_classify(const struct transfer_result *result, bool proxied);
 
+/* Whether such a failure is one of the proxy. */
+bool failover_blames_proxy(enum download_failure failure);
+
 /* The next step after a failure. `status` is that of HTTP, or 0; `random` any number. `*pause` is
  * for how many milliseconds to wait before the step. */
 enum failover_step failover_next(struct failover *failover, const struct failover_limits *limits,

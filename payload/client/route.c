@@ -43,6 +43,24 @@ void route_replace_proxies(struct route *route, struct proxies *proxies)
     proxies_free(&old);
 }
 
+int route_order(struct route *route, const size_t *servers, const size_t *fallback)
+{
+    (void)pthread_mutex_lock(&route->lock);
+    int result = servers_order(&route->servers, servers);
+    if (result == 0)
+        result = proxies_order_fallback(&route->proxies, fallback);
+    proxies_reset(&route->proxies, arc4random());
+    (void)pthread_mutex_unlock(&route->lock);
+    return result;
+}
+
+void route_cut_servers(struct route *route, size_t limit)
+{
+    (void)pthread_mutex_lock(&route->lock);
+    servers_cut(&route->servers, limit);
+    (void)pthread_mutex_unlock(&route->lock);
+}
+
 /* With the lock held. */
 static void describe(const struct route *route, size_t server, struct leg *leg)
 {

@@ -31,6 +31,13 @@ void route_destroy(struct route *route);
  * freed. Only before the first leg is taken. */
 void route_replace_proxies(struct route *route, struct proxies *proxies);
 
+/* Servers and fallback groups in another order, and the first of both current. As the next one:
+ * only before anything but their order has been asked for. 0 or -ENOMEM. */
+int route_order(struct route *route, const size_t *servers, const size_t *fallback);
+
+/* The first `limit` servers are all there are (0: they stay). */
+void route_cut_servers(struct route *route, size_t limit);
+
 /* One server by one proxy. The strings live as long as the route. */
 struct leg {
     size_t server;

@@ -43,7 +43,7 @@ bool servers_leave(struct servers *servers, size_t failed, int64_t now)
     return true;
 }
 
-int servers_order(struct servers *servers, const size_t *order, size_t limit)
+int servers_order(struct servers *servers, const size_t *order)
 {
     auto_free char **sorted = calloc(servers->count + 1, sizeof *sorted);
     if (!sorted)
@@ -51,10 +51,16 @@ int servers_order(struct servers *servers, const size_t *order, size_t limit)
     for (size_t i = 0; i < servers->count; i++)
         sorted[i] = servers->urls[order[i]];
     memcpy(servers->urls, sorted, (servers->count + 1) * sizeof *sorted);
-    if (limit > 0 && limit < servers->count) {
-        servers->count = limit;
-        servers->urls[limit] = NULL;
-    }
     servers->current = 0;
     return 0;
+}
+
+void servers_cut(struct servers *servers, size_t limit)
+{
+    if (limit == 0 || limit >= servers->count)
+        return;
+    servers->count = limit;
+    servers->urls[limit] = NULL;
+    if (servers->current >= limit)
+        servers->current = 0;
 }

@@ -29,8 +29,11 @@ bool servers_leave(struct servers *servers, size_t failed, int64_t now);
 /* The one behind `skipped` is current, whichever was. */
 void servers_skip(struct servers *servers, size_t skipped, int64_t now);
 
-/* Puts the servers into this order, a permutation of 0...count-1, and keeps the first `limit` of
- * them (0: all). The first one is current. 0 or -ENOMEM. */
-int servers_order(struct servers *servers, const size_t *order, size_t limit);
+/* Puts the servers into this order, a permutation of 0...count-1. The first one is current.
+ * 0 or -ENOMEM. */
+int servers_order(struct servers *servers, const size_t *order);
+
+/* Keeps the first `limit` of them (0: all). */
+void servers_cut(struct servers *servers, size_t limit);
 
 #endif

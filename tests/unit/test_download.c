@@ -275,6 +275,79 @@ static void a_cancelled_downloader_gives_up(void)
     downloader_destroy(downloader);
 }
 
+/* Three servers for which the Geo-API knows another order. */
+static struct downloader *make_geographic(const char *limit, const char *fallback)
+{
+    auto_parameters struct parameters parameters = PARAMETERS_INIT;
+    struct downloader *downloader = NULL;
+    (void)parameters_set(&parameters, "CVMFS_SERVER_URL", "http://c/r;http://a/r;http://b/r", NULL);
+    (void)parameters_set(&parameters, "CVMFS_HTTP_PROXY", "DIRECT", NULL);
+    (void)parameters_set(&parameters, "CVMFS_USE_GEOAPI", "yes", NULL);
+    (void)parameters_set(&parameters, "CVMFS_PROXY_TEMPLATE", "site", NULL);
+    (void)parameters_set(&parameters, "CVMFS_MAX_SERVERS", limit, NULL);
+    (void)parameters_set(&parameters, "CVMFS_FALLBACK_PROXY", fallback, NULL);
+    int result = downloader_create(&parameters, DOWNLOADER_REGULAR, &downloader, NULL);
+    return result == 0 ? downloader : NULL;
+}
+
+static struct fake_answer geo(const char *order)
+{
+    return (struct fake_answer){.part = "/api/v1.0/geo/",
+                                .outcome = TRANSFER_ANSWERED,
+                                .status = 200,
+                                .body = order,
+                                .length = strlen(order)};
+}
+
+static void servers_are_put_in_geographic_order(void)
+{
+    fake_reset();
+    fake_add(geo("2,3,1\n"));
+    fake_add(good);
+    struct downloader *downloader = make_geographic("2", "");
+    auto_text struct text list = TEXT_INIT;
+    CHECK(get(downloader).result == 0 && strstr(fake.requests.bytes, "http://b/r/x\n"),
+          "the nearest one is asked");
+    CHECK(strstr(fake.requests.bytes, "/r/api/v1.0/geo/site/a,b,c\n"),
+          "one of them was asked for the order of their names");
+    (void)downloader_host_list(downloader, &list);
+    CHECK(strcmp(list.bytes, "http://b/r;http://c/r") == 0, "no more than configured are kept");
+    downloader_destroy(downloader);
+}
+
+static void fallback_proxies_are_put_in_geographic_order(void)
+{
+    fake_reset();
+    fake_add(geo("6,4,3,5,2,1\n"));
+    fake_add(good);
+    struct downloader *downloader = make_geographic("0", "http://127.0.0.1:1;http://127.0.0.2:1");
+    auto_text struct text list = TEXT_INIT;
+    CHECK(get(downloader).result == 0 &&
+              strstr(fake.requests.bytes, "http://c/r/x via http://127.0.0.2:1\n"),
+          "the nearest proxy is used");
+    CHECK(strstr(fake.requests.bytes, "/geo/site/a,b,c,+PXYSEP+,127.0.0.1,127.0.0.2 via "),
+          "without regular proxies a separator stands before them");
+    (void)downloader_proxy_list(downloader, &list);
+    CHECK(strcmp(list.bytes, "http://127.0.0.2:1\nhttp://127.0.0.1:1\n") == 0,
+          "and the groups have changed places");
+    downloader_destroy(downloader);
+}
+
+static void without_an_order_servers_stay_as_they_are(void)
+{
+    fake_reset();
+    fake_add(geo("1,1,1"));
+    fake_add(good);
+    struct downloader *downloader = make_geographic("0", "");
+    CHECK(get(downloader).result == 0 && strstr(fake.requests.bytes, "http://c/r/x\n"),
+          "the first configured one is asked");
+    size_t count = 0;
+    for (const char *at = fake.requests.bytes; (at = strstr(at, "/geo/")); at++)
+        count++;
+    CHECK(count == 3, "after three servers have given bad answers");
+    downloader_destroy(downloader);
+}
+
 static struct downloader *shared;
 
 static void *get_many(void *context)
@@ -323,6 +396,9 @@ int main(void)
     a_skipped_server_is_behind_us();
     nothing_is_asked_without_servers();
     a_cancelled_downloader_gives_up();
+    servers_are_put_in_geographic_order();
+    fallback_proxies_are_put_in_geographic_order();
+    without_an_order_servers_stay_as_they_are();
     threads_do_not_lead_each_other_astray();
     text_free(&fake.requests);
     return tap_done();

@@ -174,9 +174,15 @@ static void servers_can_be_ordered_and_cut(void)
     struct servers servers;
     (void)servers_parse("http://a;http://b;http://c", 0, &servers);
     const size_t order[] = {2, 0, 1};
-    CHECK(servers_order(&servers, order, 2) == 0 && servers.count == 2 &&
+    servers.current = 2;
+    CHECK(servers_order(&servers, order) == 0 && servers.current == 0 &&
               strcmp(servers.urls[0], "http://c") == 0 && strcmp(servers.urls[1], "http://a") == 0,
-          "the nearest two of three");
+          "the nearest first");
+    servers.current = 2;
+    servers_cut(&servers, 2);
+    CHECK(servers.count == 2 && servers.current == 0 && !servers.urls[2], "and two of three");
+    servers_cut(&servers, 0);
+    CHECK(servers.count == 2, "no limit leaves all");
     servers_free(&servers);
 }
 
