@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "payload/base/scope.h"
+#include "payload/config/named.h"
 
 static void parameter_free(struct parameter *parameter)
 {
@@ -24,25 +25,10 @@ void parameters_free(struct parameters *parameters)
     *parameters = (struct parameters)PARAMETERS_INIT;
 }
 
-/* Where `name` is, or would be put. */
 static size_t find_place(const struct parameters *parameters, const char *name, bool *found)
 {
-    size_t low = 0;
-    size_t high = parameters->count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = strcmp(parameters->items[middle].name, name);
-        if (order == 0) {
-            *found = true;
-            return middle;
-        }
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    *found = false;
-    return low;
+    return named_place(parameters->items, parameters->count, sizeof *parameters->items, name,
+                       found);
 }
 
 static int make_room(struct parameters *parameters)

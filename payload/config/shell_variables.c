@@ -7,25 +7,11 @@
 
 #include "payload/base/scope.h"
 #include "payload/base/text.h"
+#include "payload/config/named.h"
 
 static size_t find_place(const struct variables *variables, const char *name, bool *found)
 {
-    size_t low = 0;
-    size_t high = variables->count;
-    *found = false;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        int order = strcmp(variables->items[middle].name, name);
-        if (order == 0) {
-            *found = true;
-            return middle;
-        }
-        if (order < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
+    return named_place(variables->items, variables->count, sizeof *variables->items, name, found);
 }
 
 struct variable *variables_find(const struct variables *variables, const char *name)
