@@ -10,8 +10,10 @@
 #include "payload/client/descriptor_share.h"
 #include "payload/client/geo_sort.h"
 #include "payload/client/log.h"
+#include "payload/client/version.h"
 
-#define USER_AGENT "cvmfs Fuse 2.12.0" /* what servers and proxies of sites expect to see */
+#define USER_AGENT \
+    "cvmfs Fuse " OFFICIAL_VERSION /* what servers and proxies of sites expect to see */
 
 static int copy_string(const char *string, char **copy)
 {

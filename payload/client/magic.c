@@ -14,9 +14,9 @@
 #include "payload/base/scope.h"
 #include "payload/client/log.h"
 #include "payload/client/magic_page.h"
+#include "payload/client/version.h"
 
 #define METAINFO_LIMIT (1 << 20)
-#define OFFICIAL_VERSION "2.12.0.0" /* of the client whose behaviour this one has */
 
 struct question {
     struct client *client;
@@ -56,7 +56,7 @@ static int answer_tag(struct question *question, struct text *value)
 static int answer_version(struct question *question, struct text *value)
 {
     (void)question; /* the same for all */
-    return text_append_string(value, OFFICIAL_VERSION);
+    return text_append_string(value, OFFICIAL_VERSION ".0");
 }
 
 static int answer_pid(struct question *question, struct text *value)

@@ -19,9 +19,9 @@
 #include "payload/client/log.h"
 #include "payload/client/options.h"
 #include "payload/client/session.h"
+#include "payload/client/version.h"
 #include "payload/config/configuration.h"
 
-#define OFFICIAL_VERSION "2.12.0" /* of the client whose behaviour this one has */
 #define FQRN_LIMIT 60
 
 /* One line on stderr, as the official client words it; the value is the exit status. */
