@@ -160,19 +160,26 @@ static void remember(time_t now, const char *message)
     (void)snprintf(state.lines[slot].message, BUFFER_LINE_SIZE, "%s", message); /* cut is fine */
 }
 
+/* The words of a message, which the caller frees; NULL when there is no memory for them. */
+__attribute__((format(printf, 1, 0))) static char *format_message(const char *format,
+                                                                  va_list arguments)
+{
+    char *message;
+    if (vasprintf(&message, format, arguments) < 0)
+        return NULL;
+    remove_controls(message);
+    return message;
+}
+
 void log_message(int level, const char *format, ...)
 {
     const int saved = errno;
-    auto_free char *message = NULL;
     va_list arguments;
     va_start(arguments, format);
-    int length = vasprintf(&message, format, arguments);
+    auto_free char *message = format_message(format, arguments);
     va_end(arguments);
-    if (length < 0) {
-        message = NULL; /* undefined after a failure */
-    } else {
+    if (message) {
         const time_t now = time(NULL);
-        remove_controls(message);
         (void)pthread_mutex_lock(&state.lock);
         remember(now, message);
         if (state.file >= 0)
@@ -192,15 +199,11 @@ void log_debug(const char *module, const char *format, ...)
     const int saved = errno;
     if (__atomic_load_n(&state.debug, __ATOMIC_RELAXED) < 0)
         return;
-    auto_free char *message = NULL;
     va_list arguments;
     va_start(arguments, format);
-    int length = vasprintf(&message, format, arguments);
+    auto_free char *message = format_message(format, arguments);
     va_end(arguments);
-    if (length < 0) {
-        message = NULL; /* undefined after a failure */
-    } else {
-        remove_controls(message);
+    if (message) {
         (void)pthread_mutex_lock(&state.lock);
         if (state.debug >= 0)
             write_to_debug(time(NULL), module, message);
