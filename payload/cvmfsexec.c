@@ -1,5 +1,6 @@
 /* cvmfsexec: runs a command with repositories mounted under /cvmfs. Everything it does, in order:
  * the command line; namespaces (outer); /cvmfs (root); clients, command, end (process_one). */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -51,6 +52,40 @@ static int be_process_one(void *context, bool pid_namespace, int lifeline)
     return result < 0 ? fail(&error, EXIT_REFUSED) : result;
 }
 
+static int run(struct command_line *line, struct error *error)
+{
+    struct launch launch = {.line = *line};
+    int result = paths_find(&launch.paths, error);
+    if (result < 0)
+        return result;
+    result = caller_remember(&launch.caller, error);
+    if (result == 0)
+        result = outer_run(&launch.caller, be_process_one, &launch, error);
+    paths_free(&launch.paths);
+    return result;
+}
+
+static int act(struct command_line *line, struct error *error)
+{
+    if (line->image)
+        return error_set(error, -ENOTSUP, "-m: this version mounts no file system images");
+    switch (line->action) {
+    case ACTION_VERSION:
+        return dprintf(STDOUT_FILENO, "%s\n", CVMFSEXEC_VERSION) < 0;
+    case ACTION_HELP:
+        return file_write_full(STDOUT_FILENO, command_line_usage, strlen(command_line_usage)) < 0;
+    case ACTION_CHECK:
+        return error_set(error, -ENOTSUP, "--check: this version cannot");
+    case ACTION_SESSION:
+    case ACTION_JOIN:
+    case ACTION_END:
+        return error_set(error, -ENOTSUP, "--session, --join, --end: this version cannot");
+    case ACTION_RUN:
+        break;
+    }
+    return run(line, error);
+}
+
 int main(int count, char **arguments)
 {
     (void)count;
@@ -61,14 +96,6 @@ int main(int count, char **arguments)
         (void)file_write_full(STDERR_FILENO, command_line_usage, strlen(command_line_usage));
         return EXIT_USAGE;
     }
-    if (line.show_version)
-        return dprintf(STDOUT_FILENO, "%s\n", CVMFSEXEC_VERSION) < 0;
-    if (line.show_help)
-        return file_write_full(STDOUT_FILENO, command_line_usage, strlen(command_line_usage)) < 0;
-    struct launch launch = {.line = line};
-    if (paths_find(&launch.paths, &error) < 0 || caller_remember(&launch.caller, &error) < 0)
-        return fail(&error, EXIT_REFUSED);
-    int result = outer_run(&launch.caller, be_process_one, &launch, &error);
-    paths_free(&launch.paths);
+    int result = act(&line, &error);
     return result < 0 ? fail(&error, EXIT_REFUSED) : result;
 }

@@ -9,7 +9,6 @@
 
 #include "payload/base/file.h"
 #include "payload/base/scope.h"
-#include "payload/launch/command_line.h"
 #include "payload/launch/fqrn.h"
 #include "payload/launch/interpreter.h"
 #include "payload/launch/log_tail.h"
@@ -31,25 +30,6 @@ static void a_name_of_a_repository_is_no_path(void)
     memset(longest, 'a', sizeof longest);
     longest[201] = '\0';
     CHECK(!fqrn_is_valid(longest) && fqrn_is_valid(longest + 1), "a name has at most 200 letters");
-}
-
-static void a_command_line_is_options_repositories_and_a_command(void)
-{
-    char program[] = "cvmfsexec", option[] = "-N", first[] = "a.org", second[] = "b.org",
-         end[] = "--", command[] = "run", word[] = "-v";
-    char *arguments[] = {program, option, first, second, first, end, command, word, NULL};
-    auto_command_line struct command_line line = COMMAND_LINE_INIT;
-    CHECK(command_line_parse(&line, arguments, NULL) == 0 && line.no_requests &&
-              !line.show_version && line.repositories.count == 2 &&
-              strcmp(line.repositories.items[1], "b.org") == 0 && line.command == arguments + 6,
-          "each repository counts once, and what is behind -- is the command's");
-    char *unended[] = {program, first, NULL};
-    auto_command_line struct command_line wrong = COMMAND_LINE_INIT;
-    struct error error = ERROR_INIT;
-    CHECK(command_line_parse(&wrong, unended, &error) == -EINVAL && strstr(error.message, "--"),
-          "without -- it is an error");
-    char *none[] = {NULL};
-    CHECK(command_line_parse(&wrong, none, &error) == -EINVAL, "no arguments at all are an error");
 }
 
 static void the_mount_table_tells_fuse_mounts_below_a_directory(void)
@@ -195,7 +175,6 @@ static void children_are_found_and_killed(void)
 int main(void)
 {
     a_name_of_a_repository_is_no_path();
-    a_command_line_is_options_repositories_and_a_command();
     the_mount_table_tells_fuse_mounts_below_a_directory();
     the_end_of_a_log_is_what_was_added();
     programs_name_their_interpreter();
