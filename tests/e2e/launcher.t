@@ -50,7 +50,7 @@ def usage_errors_give_1_and_say_how_it_goes():
     tree = Tree()
     for arguments in ([], ["a.example.org"], ["-x", "--", "true"], ["--nonsense", "--", "true"],
                       ["../etc", "--", "true"], ["a/b", "--", "true"], ["", "--", "true"],
-                      ["-m", "image", "--", "true"]):
+                      ["-m", "image"]):
         result = tree.cvmfsexec(*arguments)
         expect_equal((result.status, result.stdout), (1, ""), str(arguments))
         expect_in("Usage: cvmfsexec", result.stderr)
