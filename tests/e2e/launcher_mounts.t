@@ -57,7 +57,7 @@ def a_mount_is_read_only_fuse_for_the_user():
     tree = Tree()
     result = tree.cvmfsexec("a.example.org", "--", "grep", " /cvmfs/", "/proc/mounts")
     source, where, kind, options, *_ = result.stdout.split()
-    expect_equal((source, where, kind), ("cvmfs2", "/cvmfs/a.example.org", "fuse"))
+    expect_equal((source, where, kind), ("cvmfs2@/dev/fuse", "/cvmfs/a.example.org", "fuse"))
     for option in ("ro", "nosuid", "nodev", "allow_other", f"user_id={tree.user.uid}"):
         expect_in(option, options.split(","))
 
