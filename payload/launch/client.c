@@ -17,8 +17,8 @@
 #include "payload/base/scope.h"
 #include "payload/config/configuration.h"
 #include "payload/config/parameters.h"
+#include "payload/launch/client_program.h"
 #include "payload/launch/descriptors.h"
-#include "payload/launch/interpreter.h"
 #include "payload/launch/log_tail.h"
 
 #define DEVICE_NUMBER 3
@@ -64,71 +64,17 @@ static int configure(const struct client_plan *plan, const char *file, struct se
     return result < 0 ? error_system(error, result, "writing %s", file) : 0;
 }
 
-/* The client's loader in the dist tree, if the tree brings it; else NULL. The caller frees it. */
-static int find_loader(const struct paths *paths, char **loader, struct error *error)
-{
-    auto_free char *interpreter = NULL;
-    int result = interpreter_read(paths->client, &interpreter);
-    if (result < 0)
-        return error_system(error, result, "reading %s", paths->client);
-    if (!interpreter)
-        return 0;
-    auto_text struct text path = TEXT_INIT;
-    result = text_printf(&path, "%s%s", paths->libraries, strrchr(interpreter, '/'));
-    if (result < 0)
-        return error_system(error, result, "finding the loader");
-    if (access(path.bytes, X_OK) == 0)
-        *loader = text_steal(&path);
-    return 0;
-}
-
-/* The client reads its modules from the dist tree, and is told where its descriptor is mounted.
- * Nothing that a user's environment preloads is for it: with a libc of its own, a library of the
- * host's would only break it. */
-static int set_environment(const struct client_plan *plan, bool own_loader)
-{
-    const struct paths *paths = plan->paths;
-    auto_text struct text mountpoint = TEXT_INIT;
-    int failures = text_printf(&mountpoint, "%s/%s", plan->repositories, plan->fqrn) < 0;
-    failures += !failures && setenv("CVMFSEXEC_MOUNTPOINT", mountpoint.bytes, 1) < 0;
-    failures += setenv("CVMFS_LIBRARY_PATH", paths->libraries, 1) < 0;
-    failures += unsetenv("LD_PRELOAD") < 0;
-    failures += unsetenv("LD_AUDIT") < 0;
-    if (own_loader)
-        failures += unsetenv("LD_LIBRARY_PATH") < 0;
-    else
-        failures += setenv("LD_LIBRARY_PATH", paths->libraries, 1) < 0;
-    return failures ? -ENOMEM : 0;
-}
-
 static int client_execute(const struct client_plan *plan, const char *options, struct error *error)
 {
-    auto_free char *loader = NULL;
-    int result = find_loader(plan->paths, &loader, error);
-    if (result < 0)
-        return result;
-    result = set_environment(plan, loader != NULL);
-    if (result == 0)
-        result = caller_restore(plan->caller);
+    auto_text struct text mount_point = TEXT_INIT;
+    if (text_printf(&mount_point, "%s/%s", plan->repositories, plan->fqrn) < 0 ||
+        setenv("CVMFSEXEC_MOUNTPOINT", mount_point.bytes, 1) < 0)
+        return error_system(error, -ENOMEM, "preparing the client");
+    int result = caller_restore(plan->caller);
     if (result < 0)
         return error_system(error, result, "preparing the client");
-    const char *client = plan->paths->client;
-    const char *words[] = {loader,
-                           "--library-path",
-                           plan->paths->libraries,
-                           "--argv0",
-                           client,
-                           client,
-                           "-o",
-                           options,
-                           plan->fqrn,
-                           DEVICE_PATH,
-                           NULL};
-    const size_t loader_words = 5;
-    const char **first = loader ? words : words + loader_words;
-    /* execv(3) promises to leave the words alone, its type cannot say so. */
-    (void)execv(loader ? loader : client, (char *const *)(void *)first);
-    return error_system(error, -errno, "starting %s", client);
+    const char *const arguments[] = {"-o", options, plan->fqrn, DEVICE_PATH, NULL};
+    return client_program_execute(plan->paths, arguments, error);
 }
 
 static int set_streams(int words, struct error *error)
