@@ -1,6 +1,7 @@
 #include "packer/companion.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -8,7 +9,11 @@
 #include "payload/base/scope.h"
 
 /* As seen from the directory of the program; an installation has bin and libexec side by side. */
-static const char *const places[] = {"", "/../libexec/cvmfsexec"};
+enum { BESIDE, INSTALLED, PLACE_COUNT };
+static const char *const places[PLACE_COUNT] = {
+    [BESIDE] = "",
+    [INSTALLED] = "/../libexec/cvmfsexec",
+};
 
 int companion_directory(struct text *directory, struct error *error)
 {
@@ -20,17 +25,42 @@ int companion_directory(struct text *directory, struct error *error)
     return result < 0 ? error_system(error, result, "finding this program") : 0;
 }
 
+/* The path of `name` in one of the places, in `path`; -ENOENT when it is not there, or -ENOMEM. */
+static int find_in(const char *directory, size_t place, const char *name, struct text *path)
+{
+    text_free(path);
+    if (text_printf(path, "%s%s/%s", directory, places[place], name) < 0)
+        return -ENOMEM;
+    return access(path->bytes, R_OK) < 0 ? -ENOENT : 0;
+}
+
+static bool is_installed(const char *directory)
+{
+    auto_text struct text path = TEXT_INIT;
+    return find_in(directory, BESIDE, "stub", &path) == -ENOENT &&
+           find_in(directory, INSTALLED, "stub", &path) == 0;
+}
+
+int companion_workplace(const char *directory, struct text *place, struct error *error)
+{
+    const bool installed = is_installed(directory);
+    auto_free char *current = installed ? getcwd(NULL, 0) : NULL;
+    if (installed && !current)
+        return error_system(error, -errno, "finding the current directory");
+    int result = text_append_string(place, installed ? current : directory);
+    return result < 0 ? error_system(error, result, "finding the place of dist") : 0;
+}
+
 int companion_find(const char *directory, const char *name, struct text *path, struct error *error)
 {
-    for (size_t index = 0; index < sizeof places / sizeof places[0]; index++) {
-        auto_text struct text candidate = TEXT_INIT;
-        if (text_printf(&candidate, "%s%s/%s", directory, places[index], name) < 0)
-            return error_system(error, -ENOMEM, "looking for %s", name);
-        if (access(candidate.bytes, R_OK) == 0) {
-            int result = text_append_string(path, candidate.bytes);
-            return result < 0 ? error_system(error, result, "looking for %s", name) : 0;
-        }
-    }
-    return error_set(error, -ENOENT, "%s is missing: it is neither in %s nor in %s%s", name,
-                     directory, directory, places[1]);
+    int result = -ENOENT;
+    auto_text struct text found = TEXT_INIT;
+    for (size_t place = 0; place < PLACE_COUNT && result == -ENOENT; place++)
+        result = find_in(directory, place, name, &found);
+    if (result == -ENOENT)
+        return error_set(error, result, "%s is missing: it is neither in %s nor in %s%s", name,
+                         directory, directory, places[INSTALLED]);
+    if (result == 0)
+        result = text_append_string(path, found.bytes);
+    return result < 0 ? error_system(error, result, "looking for %s", name) : 0;
 }

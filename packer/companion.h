@@ -8,6 +8,11 @@
 /* Appends the directory of the running program, links followed. 0 or a negative errno. */
 int companion_directory(struct text *directory, struct error *error);
 
+/* Appends the directory in which dist stands: that of the program, in `directory`; the current one
+ * where the program is installed, for there is one such program for all users. 0 or a negative
+ * errno. */
+int companion_workplace(const char *directory, struct text *place, struct error *error);
+
 /* Appends the path of the file `name` that belongs to the program in `directory`: beside it, as in
  * a build directory, or where an installation has it. 0; -ENOENT with words that name the places
  * where it is not; -ENOMEM. */

@@ -53,6 +53,23 @@ static enum status failure(const struct error *error)
     return STATUS_FAILED;
 }
 
+/* These lines are read by programs: glideinWMS takes the list of machine types from the third line
+ * of what `makedist -m xxx` says. */
+static enum status refuse_machine(const char *name)
+{
+    struct error error = ERROR_INIT;
+    auto_text struct text names = TEXT_INIT;
+    int result = machine_list(NULL, &names);
+    if (result < 0) {
+        (void)error_system(&error, result, "listing machine types");
+        return failure(&error);
+    }
+    (void)fprintf(stderr,
+                  "makedist: %s is not a supported machine type\nSupported types are:\n  %s\n",
+                  name, names.bytes);
+    return STATUS_FAILED;
+}
+
 /* The machine type asked for, or else that of the host. */
 static enum status choose_machine(const struct command *command, const struct machine **machine)
 {
@@ -75,14 +92,13 @@ static enum status choose_machine(const struct command *command, const struct ma
                       names.bytes ? names.bytes : "none is for this architecture");
         return STATUS_USAGE;
     }
-    *machine = machine_find(command->machine);
+    *machine = machine_find(command->machine); /* main has seen that there is one */
     if (*machine && strcmp((*machine)->architecture, host.machine) == 0)
         return STATUS_DONE;
-    (void)fprintf(stderr, "makedist: %s: %s; a native tree on this host can be one of: %s\n",
-                  command->machine,
-                  *machine ? "the native client here is for another architecture"
-                           : "no such machine type",
-                  names.bytes ? names.bytes : "none");
+    (void)fprintf(stderr,
+                  "makedist: %s: the native client here is for another architecture; a native tree "
+                  "on this host can be one of: %s\n",
+                  command->machine, names.bytes ? names.bytes : "none");
     return STATUS_FAILED;
 }
 
@@ -98,7 +114,9 @@ static int check_commands(const struct command *command, const char *directory, 
     return result;
 }
 
-static enum status make_tree(const struct command *command, const char *directory)
+/* `directory`: of this program; `place`: where dist is to stand. */
+static enum status make_tree(const struct command *command, const char *directory,
+                             const char *place)
 {
     struct error error = ERROR_INIT;
     if (!command->native || strcmp(command->source, "none") != 0) {
@@ -120,7 +138,7 @@ static enum status make_tree(const struct command *command, const char *director
     if (result < 0)
         return failure(&error);
     const struct tree_options options = {
-        .directory = directory,
+        .directory = place,
         .client = client.bytes,
         .transfer = transfer.bytes,
         .machine = machine,
@@ -134,7 +152,7 @@ static enum status make_tree(const struct command *command, const char *director
     char size[PROGRESS_SIZE_ROOM];
     if (!command->quiet)
         (void)fprintf(stderr, "makedist: made %s/%s for %s: the native client, %zu libraries, %s\n",
-                      directory, TREE_NAME, machine->name, made.libraries,
+                      place, TREE_NAME, machine->name, made.libraries,
                       progress_size(made.bytes, size));
     return STATUS_DONE;
 }
@@ -203,13 +221,14 @@ static int pack_inputs(const struct command *command, const char *stub, const st
     return 0;
 }
 
-static enum status pack_tree(const struct command *command, const char *directory)
+static enum status pack_tree(const struct command *command, const char *directory,
+                             const char *place)
 {
     struct error error = ERROR_INIT;
     struct stamp stamp;
     auto_strings struct strings paths = STRINGS_INIT; /* stub, tree, commands */
     auto_text struct text tree = TEXT_INIT;
-    if (text_printf(&tree, "%s/%s", directory, TREE_NAME) < 0) {
+    if (text_printf(&tree, "%s/%s", place, TREE_NAME) < 0) {
         (void)error_system(&error, -ENOMEM, "packing");
         return failure(&error);
     }
@@ -248,15 +267,20 @@ int main(int count, char **arguments)
 {
     struct error error = ERROR_INIT;
     auto_command struct command command = COMMAND_INIT;
-    if (command_read(count, arguments, &command, &error) < 0)
+    int result = command_read(count, arguments, &command, &error);
+    if (command.machine && !machine_find(command.machine)) /* comes first, whatever else is wrong */
+        return (int)refuse_machine(command.machine);
+    if (result < 0)
         return (int)usage_error(&error);
     if (command.help)
         return (int)print(command_help);
     if (command.version)
         return (int)print("makedist " CVMFSEXEC_VERSION "\n");
     auto_text struct text directory = TEXT_INIT;
-    if (companion_directory(&directory, &error) < 0)
+    auto_text struct text place = TEXT_INIT;
+    if (companion_directory(&directory, &error) < 0 ||
+        companion_workplace(directory.bytes, &place, &error) < 0)
         return (int)failure(&error);
-    return (int)(command.output ? pack_tree(&command, directory.bytes)
-                                : make_tree(&command, directory.bytes));
+    return (int)(command.output ? pack_tree(&command, directory.bytes, place.bytes)
+                                : make_tree(&command, directory.bytes, place.bytes));
 }
