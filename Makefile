@@ -63,7 +63,7 @@ all: $(PROGRAMS)
 
 -include $(wildcard $(foreach room,static native,$(BUILD)/$(room)/*/*.d $(BUILD)/$(room)/*/*/*.d) $(BUILD)/tests/*.d)
 
-.PHONY: all check unit e2e demo bench fuzz analyse format install clean help deps
+.PHONY: all check unit e2e demo bench fuzz analyse format install uninstall clean help deps
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -75,7 +75,7 @@ help:
 	@echo 'make fuzz       run every fuzz target for a while (FUZZ_SECONDS=30 each)'
 	@echo 'make analyse    static analysers'
 	@echo 'make format     clang-format over all sources'
-	@echo 'make install    DESTDIR and PREFIX as usual'
+	@echo 'make install    DESTDIR and PREFIX as usual; make uninstall removes it'
 	@echo 'make clean      remove build/'
 
 $(BUILD)/static/%.o: %.c
@@ -249,14 +249,24 @@ analyse:
 format:
 	clang-format -i $(wildcard */*.[ch] */*/*.[ch])
 
-PREFIX  ?= /usr/local
-LIBEXEC := $(DESTDIR)$(PREFIX)/libexec/cvmfsexec
-
 # makedist looks for what it packs beside itself and in libexec (packer/companion.c).
+PREFIX      ?= /usr/local
+INSTALLED   := $(DESTDIR)$(PREFIX)
+LIBEXEC     := $(INSTALLED)/libexec/cvmfsexec
+MANUALS     := $(wildcard */*.1 */*/*.1)
+COMPLETIONS := $(addprefix $(INSTALLED)/share/bash-completion/completions/, \
+	makedist cvmfsexec mountrepo umountrepo)
+
 install: all
-	install -D -t $(DESTDIR)$(PREFIX)/bin $(BUILD)/makedist
+	install -D -t $(INSTALLED)/bin $(BUILD)/makedist
 	install -D -t $(LIBEXEC) $(filter-out $(BUILD)/makedist,$(PROGRAMS))
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(wildcard */*.1 */*/*.1)
+	install -D -m 644 -t $(INSTALLED)/share/man/man1 $(MANUALS)
+	set -e; for file in $(COMPLETIONS); do install -D -m 644 payload/completion.bash $$file; done
+
+uninstall:
+	rm -f $(INSTALLED)/bin/makedist $(COMPLETIONS) \
+		$(addprefix $(INSTALLED)/share/man/man1/,$(notdir $(MANUALS)))
+	rm -rf $(LIBEXEC)
 
 clean:
 	rm -rf $(BUILD)

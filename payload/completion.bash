@@ -1,0 +1,127 @@
+# Completion in bash for makedist, cvmfsexec, mountrepo and umountrepo. Needs no other file. For a
+# bundle with a name of its own: complete -F _cvmfsexec_complete NAME
+#
+# What the programs can say themselves is not written down here: options and the kinds of their
+# values are read off --help, machine types off what makedist lists. A bundle that was never run is
+# not unpacked for it, and nothing that is mounted is looked into, for it might hang.
+
+# The directory with the programs and the dist tree that belong to a command, in $home.
+_cvmfsexec_find_home()
+{
+    local program
+    program=$(type -P -- "${1/#\~\//$HOME/}") && program=$(readlink -f -- "$program") || return
+    for home in "${program%/*}" "${program%/*}/.cvmfsexec"; do
+        [[ -d $home/dist ]] && return
+    done
+    return 1
+}
+
+# What --help of a command says, in $help.
+_cvmfsexec_ask_help()
+{
+    case ${1##*/} in
+    makedist) help=$("$1" --help 2>/dev/null) ;;
+    mountrepo | umountrepo) help=$("$home/${1##*/}" --help 2>/dev/null) ;;
+    *) help=$("$home/cvmfsexec" --help 2>/dev/null) ;;
+    esac
+}
+
+# The names of all options, from lines like "  -m, --machine=TYPE  ...".
+_cvmfsexec_options()
+{
+    sed -nE 's/^ +(-.*)/\1/; T; s/  .*//; p' <<<"$help" |
+        grep -oE -- '(^|[ ,])--?[[:alnum:]][[:alnum:]-]*' | tr -d ' ,'
+}
+
+# What the help calls the value of an option, as TYPE; nothing for one that takes none.
+_cvmfsexec_value_of()
+{
+    grep -E -- "^ +(-[[:alnum:]], )?$1([,= ]|\$)" <<<"$help" |
+        sed -nE 's/^ +((-[[:alnum:]]|--[[:alnum:]-]+)(, )?)+[= ]([A-Z]+)( .*|$)/\4/p'
+}
+
+# Names of repositories: configured, in plain lines of the configuration, or mounted before.
+_cvmfsexec_repositories()
+{
+    local etc
+    for etc in "$home/dist/etc/cvmfs" /cvmfs/*config*/etc/cvmfs; do
+        [[ $etc == /cvmfs/* && -z $CVMFSEXEC_CMDFD ]] && continue
+        ls -- "$etc/config.d" 2>/dev/null | sed -nE 's/^([^.]+\..+)\.(conf|local)$/\1/p'
+        sed -nE 's/^(export +)?CVMFS_(REPOSITORIES|CONFIG_REPOSITORY)=//p' \
+            "$etc"/default.{conf,local} "$etc"/default.d/*.conf 2>/dev/null |
+            tr -d "\"'" | tr -s ', ' '\n\n'
+    done
+    ls -- "$home/log" 2>/dev/null | sed -nE 's/^([^.]+\..+)\.log$/\1/p'
+}
+
+# Names of mounted repositories.
+_cvmfsexec_mounted()
+{
+    local place=$home/dist/cvmfs
+    [[ $CVMFSEXEC_CMDFD ]] && place=/cvmfs
+    ls -- "$place" 2>/dev/null
+}
+
+# Offers those of the words given that begin with what is being completed.
+_cvmfsexec_offer()
+{
+    mapfile -t COMPREPLY < <(compgen -W "$*" -- "$current" | sort -u)
+}
+
+# The same for names of files.
+_cvmfsexec_offer_files()
+{
+    compopt -o filenames
+    mapfile -t COMPREPLY < <(compgen -f -- "$current")
+}
+
+_cvmfsexec_offer_value()
+{
+    case $2 in
+    FILE | IMAGE) _cvmfsexec_offer_files ;;
+    TYPE) _cvmfsexec_offer "$("$1" -m '?' 2>&1 | sed '1,2d')" ;;
+    esac
+}
+
+# What is behind "--" is a command with arguments of its own; $1 is the index of its first word.
+_cvmfsexec_offer_command()
+{
+    if declare -F _command_offset >/dev/null; then
+        _command_offset "$1"
+    elif ((COMP_CWORD == $1)) && [[ $current != */* ]]; then
+        mapfile -t COMPREPLY < <(compgen -c -- "$current" | sort -u)
+    else
+        _cvmfsexec_offer_files
+    fi
+}
+
+_cvmfsexec_complete()
+{
+    local current=${COMP_WORDS[COMP_CWORD]} option=${COMP_WORDS[COMP_CWORD - 1]}
+    local home help index value
+    COMPREPLY=()
+    [[ ${1##*/} == makedist ]] || _cvmfsexec_find_home "$1" || return
+    if [[ ${1##*/} != *mountrepo ]]; then
+        for ((index = 1; index < COMP_CWORD; index++)); do
+            [[ ${COMP_WORDS[index]} == -- ]] && _cvmfsexec_offer_command $((index + 1)) && return
+        done
+    fi
+    # bash takes "--level=3" apart at "=".
+    [[ $option == "=" ]] && option=${COMP_WORDS[COMP_CWORD - 2]}
+    [[ $current == "=" ]] && current=
+    _cvmfsexec_ask_help "$1"
+    value=$([[ $option == -* ]] && _cvmfsexec_value_of "$option")
+    if [[ $value ]]; then
+        _cvmfsexec_offer_value "$1" "$value"
+    elif [[ $current == -* ]]; then
+        _cvmfsexec_offer "$(_cvmfsexec_options)"
+    else
+        case ${1##*/} in
+        makedist) _cvmfsexec_offer osg egi default none ;;
+        umountrepo) _cvmfsexec_offer "$(_cvmfsexec_mounted)" ;;
+        *) _cvmfsexec_offer "$(_cvmfsexec_repositories)" ;;
+        esac
+    fi
+}
+
+complete -F _cvmfsexec_complete makedist cvmfsexec mountrepo umountrepo
