@@ -12,6 +12,7 @@
 #include "payload/base/scope.h"
 #include "payload/config/assignment_names.h"
 #include "payload/config/configuration_files.h"
+#include "payload/config/repository_names.h"
 #include "payload/config/shell.h"
 
 enum { RELOCATIONS = 3 };
@@ -114,6 +115,12 @@ static int run_file(struct build *build, const char *directory, const char *fold
     return result < 0 ? result : run_path(build, path.bytes, error);
 }
 
+/* The value of a variable that a file names: what is only inherited does not count. */
+static const char *named_value(const struct build *build, const char *name)
+{
+    return parameters_get(&build->names, name) ? shell_get(build->shell, name) : NULL;
+}
+
 /* default.conf and default.d, and with them the name of the config repository. */
 static int run_defaults(struct build *build, struct error *error)
 {
@@ -129,9 +136,7 @@ static int run_defaults(struct build *build, struct error *error)
         return result;
 
     /* Named by a file, not just inherited: a job may run in the environment of another one. */
-    const char *name = NULL;
-    if (parameters_get(&build->names, "CVMFS_CONFIG_REPOSITORY"))
-        name = shell_get(build->shell, "CVMFS_CONFIG_REPOSITORY");
+    const char *name = named_value(build, "CVMFS_CONFIG_REPOSITORY");
     if (!name || !*name)
         return 0;
     if (!repository_name_is_valid(name))
@@ -164,6 +169,41 @@ int configuration_repository(const struct configuration_layout *layout, char **f
     return 0;
 }
 
+static int add_domain(const char *name, const char *domain, char **fqrn, struct error *error)
+{
+    static const char letters[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
+    auto_text struct text whole = TEXT_INIT;
+    if (domain && domain[strspn(domain, letters)])
+        return error_set(error, -EINVAL, "CVMFS_DEFAULT_DOMAIN is no domain: \"%s\"", domain);
+    int result = text_append_string(&whole, name);
+    if (result == 0 && domain && *domain)
+        result = text_printf(&whole, ".%s", domain);
+    if (result == 0)
+        *fqrn = text_steal(&whole);
+    return result;
+}
+
+int configuration_full_name(const struct configuration_layout *layout, const char *name,
+                            char **fqrn, struct error *error)
+{
+    *fqrn = NULL;
+    int result = 0;
+    if (strchr(name, '.')) {
+        result = add_domain(name, NULL, fqrn, error);
+        return result < 0 ? with_words(result, name, error) : 0;
+    }
+    __attribute__((cleanup(build_free))) struct build build = {.layout = layout};
+    result = build_begin(&build);
+    if (result == 0)
+        result = run_defaults(&build, error);
+    if (result == 0)
+        result = run_file(&build, build.etc, "", "default", ".local", error);
+    if (result == 0)
+        result = add_domain(name, named_value(&build, "CVMFS_DEFAULT_DOMAIN"), fqrn, error);
+    return result < 0 ? with_words(result, name, error) : 0;
+}
+
 /* Where the files of the config repository are, if they are to be read. */
 static int find_config_repository(struct build *build, struct error *problem, struct error *error)
 {
@@ -182,11 +222,9 @@ static int find_config_repository(struct build *build, struct error *problem, st
     struct error missing = ERROR_INIT;
     (void)error_set(&missing, -ENOENT, "the config repository %s has no %s",
                     build->config_repository, path.bytes);
-    const char *required = NULL;
-    if (parameters_get(&build->names, "CVMFS_CONFIG_REPO_REQUIRED"))
-        required = shell_get(build->shell, "CVMFS_CONFIG_REPO_REQUIRED");
-    if (parameter_is_on(required, false))
-        return error_set(error, missing.code, "%s", missing.message);
+    if (parameter_is_on(named_value(build, "CVMFS_CONFIG_REPO_REQUIRED"), false))
+        return error_set(error, missing.code, "%s, and CVMFS_CONFIG_REPO_REQUIRED is on",
+                         missing.message);
     problem_keep(problem, &missing);
     return 0;
 }
@@ -220,11 +258,12 @@ static int set_defaults(struct build *build)
     int result = text_printf(&files, "%llu",
                              (unsigned long long)(limit.rlim_max < most ? limit.rlim_max : most));
     if (result == 0)
-        result = text_printf(&log, "%s/%s.log", build->layout->log, build->fqrn);
-    if (result == 0)
         result = set_default(build, "CVMFS_NFILES", files.bytes);
-    if (result == 0)
-        result = set_default(build, "CVMFS_USYSLOG", log.bytes);
+    if (result == 0 && build->layout->log) {
+        result = text_printf(&log, "%s/%s.log", build->layout->log, build->fqrn);
+        if (result == 0)
+            result = set_default(build, "CVMFS_USYSLOG", log.bytes);
+    }
     if (result == 0 && is_mount_point("/e2fs"))
         result = set_default(build, "CVMFS_CACHE_BASE", "/e2fs/cvmfscache");
     return result;
@@ -300,6 +339,23 @@ static int record_all(struct build *build, struct parameters *parameters)
     return parameters_set(parameters, "CVMFS_AUTHZ_CVMFS_DIST", build->layout->dist, "");
 }
 
+/* What the site lists may be mounted, and what the configuration itself needs. */
+static int check_strict_mount(const struct build *build, const struct parameters *parameters,
+                              struct error *error)
+{
+    const bool needed =
+        build->config_repository && strcmp(build->config_repository, build->fqrn) == 0;
+    if (needed || !parameters_is_on(parameters, "CVMFS_STRICT_MOUNT", false))
+        return 0;
+    const char *list = parameters_get(parameters, "CVMFS_REPOSITORIES");
+    const char *domain = parameters_get(parameters, "CVMFS_DEFAULT_DOMAIN");
+    if (list && repository_is_listed(build->fqrn, list, domain))
+        return 0;
+    return error_set(error, -EACCES,
+                     "CVMFS_STRICT_MOUNT is on and %s is not in CVMFS_REPOSITORIES: \"%s\"",
+                     build->fqrn, list ? list : "");
+}
+
 int configuration_build(const struct configuration_layout *layout, const char *fqrn,
                         struct parameters *parameters, struct error *error)
 {
@@ -328,6 +384,8 @@ int configuration_build(const struct configuration_layout *layout, const char *f
         result = freeze_config_repository(&build);
     if (result == 0)
         result = record_all(&build, parameters);
+    if (result == 0)
+        result = check_strict_mount(&build, parameters, error);
     if (result < 0)
         return with_words(result, fqrn, error);
     problem_keep(&problem, shell_problem(build.shell));

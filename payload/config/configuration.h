@@ -16,7 +16,7 @@
 /* Absolute paths without a slash at the end. */
 struct configuration_layout {
     const char *dist;         /* the dist tree */
-    const char *log;          /* the directory of log files */
+    const char *log;          /* the directory of log files; NULL when there can be none */
     const char *repositories; /* where repositories are mounted: "/cvmfs" or "<dist>/cvmfs" */
 };
 
@@ -26,12 +26,21 @@ struct configuration_layout {
 int configuration_repository(const struct configuration_layout *layout, char **fqrn,
                              struct error *error);
 
+/* The whole name of a repository: `name` itself where it has a dot or no domain is configured,
+ * else with CVMFS_DEFAULT_DOMAIN of the dist tree (default.conf, default.d, default.local) behind
+ * it. The config repository is not asked: what is in it is read only for repositories that have
+ * their names. The caller frees *fqrn. 0 or a negative errno. */
+int configuration_full_name(const struct configuration_layout *layout, const char *name,
+                            char **fqrn, struct error *error);
+
 /* The configuration as the launcher hands it to a client: all files of compatibility.md,
  * "Configuration", in one shell that sees the process environment and CVMFS_FQRN; what begins with
  * /etc, /var or /cvmfs relocated; our defaults; @fqrn@ and @org@ replaced. The files of the config
  * repository are read where it is mounted, unless `fqrn` is itself that repository; when its
  * directory is missing that is a problem, and a failure where CVMFS_CONFIG_REPO_REQUIRED is on.
- * `parameters` is filled, what was in it stays. 0 or a negative errno. */
+ * -EACCES when CVMFS_STRICT_MOUNT is on and CVMFS_REPOSITORIES does not list the repository, unless
+ * it is the config repository. `parameters` is filled,
+ * what was in it stays. 0 or a negative errno. */
 int configuration_build(const struct configuration_layout *layout, const char *fqrn,
                         struct parameters *parameters, struct error *error);
 

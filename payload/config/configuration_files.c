@@ -7,17 +7,6 @@
 #include "payload/base/scope.h"
 #include "payload/config/shell_pattern.h"
 
-bool repository_name_is_valid(const char *fqrn)
-{
-    return fqrn[0] && fqrn[0] != '.' && !strchr(fqrn, '/');
-}
-
-const char *repository_domain(const char *fqrn)
-{
-    const char *dot = strchr(fqrn, '.');
-    return dot && dot[1] ? dot + 1 : NULL;
-}
-
 int configuration_default_files(const char *directory, struct strings *files)
 {
     auto_text struct text place = TEXT_INIT;

@@ -3,17 +3,9 @@
 #ifndef CVMFSEXEC_CONFIG_CONFIGURATION_FILES_H
 #define CVMFSEXEC_CONFIG_CONFIGURATION_FILES_H
 
-#include <stdbool.h>
-
 #include "payload/base/error.h"
 #include "payload/base/strings.h"
 #include "payload/config/parameters.h"
-
-/* Is it a name that may stand in a path: not empty, no slash, no leading dot? */
-bool repository_name_is_valid(const char *fqrn);
-
-/* The part behind the first dot of a repository name, or NULL. It points into the name. */
-const char *repository_domain(const char *fqrn);
 
 /* Appends "DIRECTORY/default.d/X.conf" for all X, bytewise sorted; none when there is no such
  * directory. 0 or -ENOMEM. */

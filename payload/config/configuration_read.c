@@ -12,6 +12,7 @@
 #include "payload/config/assignment_names.h"
 #include "payload/config/configuration.h"
 #include "payload/config/configuration_files.h"
+#include "payload/config/repository_names.h"
 #include "payload/config/shell.h"
 
 enum { SIMPLE_LIMIT = 1 << 20 };

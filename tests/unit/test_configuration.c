@@ -190,6 +190,75 @@ static void a_missing_config_repository_is_a_problem_or_a_failure(void)
           "for the client too");
 }
 
+static bool full_name_is(struct fixture *fixture, const char *name, const char *expected)
+{
+    char *fqrn = NULL;
+    fixture->error = (struct error)ERROR_INIT;
+    int result = configuration_full_name(&fixture->layout, name, &fqrn, &fixture->error);
+    bool same = result == 0 && fqrn && strcmp(fqrn, expected) == 0;
+    if (!same)
+        printf("# %d, %s\n", result, fqrn ? fqrn : fixture->error.message);
+    free(fqrn);
+    return same;
+}
+
+static void a_name_without_a_dot_gets_the_default_domain(void)
+{
+    auto_fixture struct fixture fixture;
+    prepare(&fixture);
+    (void)setenv("CVMFS_DEFAULT_DOMAIN", "inherited.example.org", 1);
+    CHECK(full_name_is(&fixture, "atlas", "atlas"), "where a file says one");
+    (void)unsetenv("CVMFS_DEFAULT_DOMAIN");
+    write_file(&fixture, "etc/cvmfs/default.d/50.conf", "CVMFS_DEFAULT_DOMAIN=cern.ch\n");
+    CHECK(full_name_is(&fixture, "atlas", FQRN), "that of default.d");
+    CHECK(full_name_is(&fixture, "a.example.org", "a.example.org"), "any other name stays");
+    write_file(&fixture, "etc/cvmfs/default.local", "CVMFS_DEFAULT_DOMAIN=egi.eu\n");
+    CHECK(full_name_is(&fixture, "atlas", "atlas.egi.eu"), "default.local has the last word");
+    write_file(&fixture, "etc/cvmfs/default.local", "CVMFS_DEFAULT_DOMAIN=../x\n");
+    CHECK(!full_name_is(&fixture, "atlas", "") &&
+              strstr(fixture.error.message, "CVMFS_DEFAULT_DOMAIN"),
+          "what is no domain is refused");
+}
+
+static bool is_refused(struct fixture *fixture, const char *fqrn)
+{
+    return build(fixture, fqrn) == -EACCES && strstr(fixture->error.message, fqrn) &&
+           strstr(fixture->error.message, "CVMFS_REPOSITORIES");
+}
+
+static void strict_mount_refuses_what_is_not_listed(void)
+{
+    auto_fixture struct fixture fixture;
+    prepare(&fixture);
+    write_file(&fixture, "etc/cvmfs/default.d/50.conf",
+               "CVMFS_CONFIG_REPOSITORY=conf.cern.ch\nCVMFS_DEFAULT_DOMAIN=cern.ch\n");
+    write_file(&fixture, "etc/cvmfs/default.local",
+               "CVMFS_REPOSITORIES=atlas,cms.cern.ch\nCVMFS_STRICT_MOUNT=no\n");
+    CHECK(build(&fixture, "lhcb.cern.ch") == 0, "a list alone refuses nothing");
+    write_file(&fixture, "etc/cvmfs/default.local",
+               "CVMFS_REPOSITORIES=\"atlas, cms.cern.ch\"\nCVMFS_STRICT_MOUNT=yes\n");
+    CHECK(is_refused(&fixture, "lhcb.cern.ch"), "with CVMFS_STRICT_MOUNT it does, by name");
+    CHECK(build(&fixture, FQRN) == 0 && build(&fixture, "cms.cern.ch") == 0,
+          "what is listed is not refused, with its domain or without");
+    CHECK(is_refused(&fixture, "atlas.cern.ch.x") && is_refused(&fixture, "cms.cern.chx") &&
+              is_refused(&fixture, "atl.cern.ch") && is_refused(&fixture, "cms"),
+          "nor is a part of a name listed");
+    CHECK(build(&fixture, "conf.cern.ch") == 0, "nor is the config repository");
+    write_file(&fixture, "etc/cvmfs/default.local", "CVMFS_STRICT_MOUNT=yes\n");
+    CHECK(is_refused(&fixture, FQRN), "without any list all are");
+}
+
+static void without_a_place_for_logs_there_is_no_default_for_one(void)
+{
+    auto_fixture struct fixture fixture;
+    prepare(&fixture);
+    fixture.layout.log = NULL;
+    CHECK(build(&fixture, FQRN) == 0 && is(&fixture, "CVMFS_USYSLOG", NULL), "none at all");
+    write_file(&fixture, "etc/cvmfs/default.local", "CVMFS_USYSLOG=/tmp/x\n");
+    CHECK(build(&fixture, FQRN) == 0 && is(&fixture, "CVMFS_USYSLOG", "/tmp/x"),
+          "what a site says stays");
+}
+
 static void paths_are_relocated_under_the_dist_tree(void)
 {
     auto_fixture struct fixture fixture;
@@ -386,6 +455,9 @@ int main(void)
     the_client_reads_the_standard_files_in_their_order();
     the_last_config_repository_of_default_d_counts();
     a_missing_config_repository_is_a_problem_or_a_failure();
+    a_name_without_a_dot_gets_the_default_domain();
+    strict_mount_refuses_what_is_not_listed();
+    without_a_place_for_logs_there_is_no_default_for_one();
     paths_are_relocated_under_the_dist_tree();
     nothing_is_relocated_twice();
     defaults_stand_where_no_site_file_says_more();
