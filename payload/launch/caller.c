@@ -20,6 +20,11 @@ void caller_signals(sigset_t *signals)
     (void)sigaddset(signals, SIGCHLD);
 }
 
+bool caller_signal_ends(int signal)
+{
+    return signal == SIGHUP || signal == SIGINT || signal == SIGQUIT || signal == SIGTERM;
+}
+
 bool caller_signal_reached_all(int signal, int code)
 {
     if (code <= 0) /* not the kernel's own, sigaction(2) */

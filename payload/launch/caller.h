@@ -33,6 +33,9 @@ void caller_retake_terminal(const struct caller *caller);
 /* The signals that are blocked: those that are passed on, and SIGCHLD. */
 void caller_signals(sigset_t *signals);
 
+/* Whether a signal ends a start that is under way, when there is no job yet to pass it on to. */
+bool caller_signal_ends(int signal);
+
 /* Whether a signal is one that a terminal sent to all of the foreground at once, the job
  * included: it must not be passed on a second time. What the kernel sent to this process alone must
  * be: the end of a timer, a terminal's end to the leader of its session. `code` is its si_code. */

@@ -18,43 +18,32 @@
 #include "payload/config/configuration.h"
 #include "payload/config/parameters.h"
 #include "payload/launch/client_program.h"
+#include "payload/launch/client_words.h"
 #include "payload/launch/descriptors.h"
-#include "payload/launch/log_tail.h"
+#include "payload/launch/places.h"
 
 #define DEVICE_NUMBER 3
 #define DEVICE_PATH "/dev/fd/3"
-#define WORDS_LIMIT 8192
 
-/* What decides how the client is started. */
+/* What decides how the client is started, and what is to be told of it. */
 struct settings {
     bool debug;
     bool check_permissions;
+    struct text log;      /* its log file; empty when it has none */
+    struct error no_log;  /* why there can be none in the usual place */
+    struct error problem; /* with the configuration */
 };
 
-/* Where the client logs and keeps its sockets. In a tree that cannot be written to they cannot be
- * made, and what the client can do then is for the client to say. */
-static void make_directories(const struct paths *paths)
+static void settings_free(struct settings *settings)
 {
-    auto_text struct text sockets = TEXT_INIT;
-    (void)mkdir(paths->log, 0755);
-    if (text_printf(&sockets, "%s/var/run/cvmfs", paths->dist) == 0)
-        (void)directory_make(AT_FDCWD, sockets.bytes, 0755);
+    text_free(&settings->log);
 }
 
-static int configure(const struct client_plan *plan, const char *file, struct settings *settings,
-                     struct error *error)
+static int write_configuration(const struct parameters *parameters, const char *file,
+                               struct error *error)
 {
-    const struct configuration_layout layout = {
-        .dist = plan->paths->dist, .log = plan->paths->log, .repositories = plan->repositories};
-    auto_parameters struct parameters parameters = PARAMETERS_INIT;
-    int result = configuration_build(&layout, plan->fqrn, &parameters, error);
-    if (result < 0)
-        return error_prefix(error, "configuration");
-    const char *debug_log = parameters_get(&parameters, "CVMFS_DEBUGLOG");
-    settings->debug = debug_log && *debug_log;
-    settings->check_permissions = parameters_is_on(&parameters, "CVMFS_CHECK_PERMISSIONS", false);
     auto_text struct text lines = TEXT_INIT;
-    result = parameters_format(&parameters, &lines);
+    int result = parameters_format(parameters, &lines);
     if (result < 0)
         return error_system(error, result, "configuration");
     auto_fd int fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -62,6 +51,37 @@ static int configure(const struct client_plan *plan, const char *file, struct se
         return error_system(error, -errno, "making %s", file);
     result = file_write_full(fd, lines.length ? lines.bytes : "", lines.length);
     return result < 0 ? error_system(error, result, "writing %s", file) : 0;
+}
+
+static int apply_parameters(const struct parameters *parameters, struct settings *settings,
+                            struct error *error)
+{
+    const char *debug_log = parameters_get(parameters, "CVMFS_DEBUGLOG");
+    const char *log = parameters_get(parameters, "CVMFS_USYSLOG");
+    const char *cache = parameters_get(parameters, "CVMFS_CACHE_BASE");
+    settings->debug = debug_log && *debug_log;
+    settings->check_permissions = parameters_is_on(parameters, "CVMFS_CHECK_PERMISSIONS", false);
+    if (text_append_string(&settings->log, log ? log : "") < 0)
+        return error_system(error, -ENOMEM, "configuration");
+    int result = cache ? places_check_link(cache, error) : 0;
+    return result < 0 ? error_prefix(error, "the cache") : 0;
+}
+
+static int configure(const struct client_plan *plan, const char *file, struct settings *settings,
+                     struct error *error)
+{
+    const bool can_log = places_prepare_log(plan->paths, plan->fqrn, &settings->no_log) == 0;
+    const struct configuration_layout layout = {.dist = plan->paths->dist,
+                                                .log = can_log ? plan->paths->log : NULL,
+                                                .repositories = plan->repositories};
+    auto_parameters struct parameters parameters = PARAMETERS_INIT;
+    int result = configuration_build(&layout, plan->fqrn, &parameters, &settings->problem);
+    if (result < 0) {
+        *error = settings->problem;
+        return error_prefix(error, "configuration");
+    }
+    result = apply_parameters(&parameters, settings, error);
+    return result < 0 ? result : write_configuration(&parameters, file, error);
 }
 
 static int client_execute(const struct client_plan *plan, const char *options, struct error *error)
@@ -95,6 +115,15 @@ static int hand_over_device(int device, struct error *error)
     return result < 0 ? error_system(error, result, "closing descriptors") : 0;
 }
 
+static int begin_words(int words, const struct settings *settings, struct error *error)
+{
+    const struct client_facts facts = {.log = settings->log.length ? settings->log.bytes : "",
+                                       .no_log = settings->no_log.message,
+                                       .problem = settings->problem.message};
+    int result = client_words_begin(words, &facts);
+    return result < 0 ? error_system(error, result, "preparing the client") : 0;
+}
+
 /* All that happens in the new process; returns only when it fails. */
 static int become_client(const struct client_plan *plan, const char *configuration, int words,
                          struct error *error)
@@ -102,9 +131,12 @@ static int become_client(const struct client_plan *plan, const char *configurati
     int result = set_streams(words, error);
     if (result < 0)
         return result;
-    struct settings settings = {.debug = false, .check_permissions = false};
-    make_directories(plan->paths);
+    __attribute__((cleanup(settings_free))) struct settings settings = {
+        .log = TEXT_INIT, .no_log = ERROR_INIT, .problem = ERROR_INIT};
+    places_prepare_sockets(plan->paths);
     result = configure(plan, configuration, &settings, error);
+    if (result == 0)
+        result = begin_words(words, &settings, error);
     if (result < 0)
         return result;
     auto_text struct text mount_point = TEXT_INIT;
@@ -121,20 +153,6 @@ static int become_client(const struct client_plan *plan, const char *configurati
     return client_execute(plan, options.bytes, error);
 }
 
-static int log_path(const struct client_plan *plan, struct text *path)
-{
-    return text_printf(path, "%s/%s.log", plan->paths->log, plan->fqrn);
-}
-
-static off_t log_length(const struct client_plan *plan)
-{
-    auto_text struct text path = TEXT_INIT;
-    struct stat status;
-    if (log_path(plan, &path) < 0 || stat(path.bytes, &status) < 0)
-        return 0;
-    return status.st_size;
-}
-
 int client_start(const struct client_plan *plan, struct client_run *run, struct error *error)
 {
     auto_text struct text configuration = TEXT_INIT;
@@ -144,7 +162,6 @@ int client_start(const struct client_plan *plan, struct client_run *run, struct 
     auto_fd int words = memfd_create("client", MFD_CLOEXEC);
     if (words < 0)
         return error_system(error, -errno, "preparing the client");
-    run->log_length = log_length(plan);
     run->pid = fork();
     if (run->pid < 0)
         return error_system(error, -errno, "starting a process for the client");
@@ -159,41 +176,24 @@ int client_start(const struct client_plan *plan, struct client_run *run, struct 
     return 0;
 }
 
-static void append_words(int fd, struct text *report)
+static void release(struct client_run *run)
 {
-    char words[WORDS_LIMIT];
-    ssize_t length = file_pread_full(fd, words, sizeof words, 0);
-    if (length <= 0)
-        return;
-    (void)text_append(report, words, (size_t)length); /* without memory: a shorter report */
-    if (words[length - 1] != '\n')
-        (void)text_append_string(report, "\n");
-}
-
-static void append_log(const struct client_plan *plan, off_t from, struct text *report)
-{
-    auto_text struct text path = TEXT_INIT;
-    auto_text struct text lines = TEXT_INIT;
-    if (log_path(plan, &path) < 0 || log_tail(path.bytes, from, 10, &lines) < 0 || !lines.length)
-        return; /* no log: nothing to add */
-    (void)text_printf(report, "%s:\n%s", path.bytes, lines.bytes);
+    (void)unlink(run->configuration); /* a client that failed early may not have it */
+    (void)close(run->words);
+    free(run->configuration);
+    *run = (struct client_run)CLIENT_RUN_INIT;
 }
 
 int client_finish(const struct client_plan *plan, struct client_run *run, int wait_status,
                   struct text *report)
 {
-    int code = WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 128 + WTERMSIG(wait_status);
-    if (code != 0) {
-        (void)text_printf(report, "mounting %s failed", plan->fqrn);
-        if (WIFSIGNALED(wait_status))
-            (void)text_printf(report, ": the client was ended by signal %d", WTERMSIG(wait_status));
-        (void)text_append_string(report, "\n");
-        append_words(run->words, report);
-        append_log(plan, run->log_length, report);
-    }
-    (void)unlink(run->configuration); /* a client that failed early may not have it */
-    (void)close(run->words);
-    free(run->configuration);
-    *run = (struct client_run)CLIENT_RUN_INIT;
-    return code;
+    client_words_report(run->words, plan->fqrn, wait_status, report);
+    release(run);
+    return WIFEXITED(wait_status) ? WEXITSTATUS(wait_status) : 128 + WTERMSIG(wait_status);
+}
+
+void client_give_up(const struct client_plan *plan, struct client_run *run, struct text *report)
+{
+    client_words_report_unfinished(run->words, plan->fqrn, report);
+    release(run);
 }

@@ -29,13 +29,12 @@ struct client_plan {
 struct client_run {
     pid_t pid;           /* its first process: ends with 0 when the repository is served */
     int words;           /* what it says on its standard error; owned */
-    off_t log_length;    /* of its log file, before */
     char *configuration; /* the flat configuration file, to be removed afterwards; owned */
 };
 
-#define CLIENT_RUN_INIT                                                \
-    {                                                                  \
-        .pid = -1, .words = -1, .log_length = 0, .configuration = NULL \
+#define CLIENT_RUN_INIT                               \
+    {                                                 \
+        .pid = -1, .words = -1, .configuration = NULL \
     }
 
 /* Starts a client, in a new process that evaluates the configuration, mounts, and becomes the
@@ -44,9 +43,13 @@ int client_start(const struct client_plan *plan, struct client_run *run, struct 
 
 /* To be called once with the status that waitpid(2) gave for `run->pid`. Removes the
  * configuration file and releases `run`. Returns the exit code: 0 when the repository is served;
- * else the client's own (128+N when signal N ended it), and `report` is told, in lines, what the
- * client said and what it has added to its log. */
+ * else the client's own (128+N when signal N ended it). `report` is told, in lines, why a mount
+ * failed: what the client said and what it has added to its log; and with any code what is wrong
+ * with the configuration though it could be evaluated. */
 int client_finish(const struct client_plan *plan, struct client_run *run, int wait_status,
                   struct text *report);
+
+/* The same for a client that nobody is going to wait for: says how far it came. Ends no process. */
+void client_give_up(const struct client_plan *plan, struct client_run *run, struct text *report);
 
 #endif

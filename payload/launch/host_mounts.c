@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -37,14 +38,24 @@ static int look_at(const char *directory, const char *path, struct error *error)
     return result < 0 ? error_prefix(error, "the client of %s is gone", path) : 0;
 }
 
-static int wait_for(pid_t pid, struct error *error)
+/* The status of waitpid(2), or a negative errno. *ended_by is the signal that put an end to the
+ * waiting and to the client, or 0. */
+static int wait_for(pid_t pid, int *ended_by, struct error *error)
 {
-    int status;
-    while (waitpid(pid, &status, 0) < 0) {
-        if (errno != EINTR)
-            return error_system(error, -errno, "waiting for the client");
+    sigset_t signals;
+    caller_signals(&signals);
+    *ended_by = 0;
+    for (;;) {
+        int status;
+        pid_t ended = waitpid(pid, &status, WNOHANG);
+        if (ended != 0)
+            return ended < 0 ? error_system(error, -errno, "waiting for the client") : status;
+        int signal = sigwaitinfo(&signals, NULL);
+        if (signal > 0 && caller_signal_ends(signal)) {
+            *ended_by = signal;
+            (void)kill(pid, SIGKILL); /* it may have ended just now */
+        }
     }
-    return status;
 }
 
 /* A client that failed after it was mounted leaves a mount that nobody serves. */
@@ -71,10 +82,13 @@ static int mount_one(const struct client_plan *plan, struct text *report, struct
     result = client_start(plan, &run, error);
     if (result < 0)
         return result;
-    int status = wait_for(run.pid, error);
+    int ended_by;
+    int status = wait_for(run.pid, &ended_by, error);
     if (status < 0)
         return status;
-    result = client_finish(plan, &run, status, report);
+    if (ended_by)
+        client_give_up(plan, &run, report);
+    result = ended_by ? 128 + ended_by : client_finish(plan, &run, status, report);
     if (result != 0)
         clear_away(plan->repositories, path.bytes);
     return result;
@@ -93,33 +107,57 @@ static int change_to_run_directory(const struct paths *paths, struct error *erro
     return result < 0 ? error_system(error, result, "changing to %s", run.bytes) : 0;
 }
 
-int host_mounts_mount(const struct paths *paths, const struct caller *caller, const char *fqrn,
+/* The config repository, and then `fqrn`. */
+static int mount_in_order(const struct client_plan *plan, const struct configuration_layout *layout,
+                          struct text *report, struct error *error)
+{
+    auto_free char *first = NULL;
+    int result = configuration_repository(layout, &first, error);
+    if (result < 0)
+        return error_prefix(error, "configuration");
+    if (!first || strcmp(first, plan->fqrn) == 0)
+        return mount_one(plan, report, error);
+    struct client_plan first_plan = *plan;
+    first_plan.fqrn = first;
+    result = mount_one(&first_plan, report, error);
+    if (result != 0)
+        return result;
+    /* What is wrong with the configuration of both is said once. */
+    auto_text struct text second = TEXT_INIT;
+    result = mount_one(plan, &second, error);
+    if (second.length && !(report->length && strstr(report->bytes, second.bytes)))
+        (void)text_append(report, second.bytes, second.length); /* else: a shorter report */
+    return result;
+}
+
+static int complete_name(const struct configuration_layout *layout, const char *name, char **fqrn,
+                         struct error *error)
+{
+    int result = configuration_full_name(layout, name, fqrn, error);
+    return result < 0 ? error_prefix(error, "configuration") : 0;
+}
+
+int host_mounts_mount(const struct paths *paths, const struct caller *caller, const char *name,
                       struct text *report, struct error *error)
 {
     auto_text struct text directory = TEXT_INIT;
-    auto_free char *first = NULL;
+    auto_free char *fqrn = NULL;
     if (repositories_directory(paths, &directory) < 0)
-        return error_system(error, -ENOMEM, "mounting %s", fqrn);
-    struct client_plan plan = {.paths = paths,
-                               .caller = caller,
-                               .fqrn = fqrn,
-                               .repositories = directory.bytes,
-                               .configuration = ".",
-                               .mount = fusermount_mount};
+        return error_system(error, -ENOMEM, "mounting %s", name);
     const struct configuration_layout layout = {
         .dist = paths->dist, .log = paths->log, .repositories = directory.bytes};
     int result = change_to_run_directory(paths, error);
+    if (result == 0)
+        result = complete_name(&layout, name, &fqrn, error);
     if (result < 0)
         return result;
-    result = configuration_repository(&layout, &first, error);
-    if (result < 0)
-        return error_prefix(error, "configuration");
-    if (first && strcmp(first, fqrn) != 0) {
-        plan.fqrn = first;
-        result = mount_one(&plan, report, error);
-        plan.fqrn = fqrn;
-    }
-    return result == 0 ? mount_one(&plan, report, error) : result;
+    const struct client_plan plan = {.paths = paths,
+                                     .caller = caller,
+                                     .fqrn = fqrn,
+                                     .repositories = directory.bytes,
+                                     .configuration = ".",
+                                     .mount = fusermount_mount};
+    return mount_in_order(&plan, &layout, report, error);
 }
 
 static int unmount_one(const char *path, bool lazily, struct error *error)
@@ -141,21 +179,34 @@ static int unmount_all(const struct strings *mounted, bool lazily, struct error 
     return result;
 }
 
-int host_mounts_unmount(const struct paths *paths, const char *fqrn, bool lazily,
+/* 1 when the repository is mounted, and `path` is told where; 0 when it is not. */
+static int find_mounted(const struct configuration_layout *layout, const char *fqrn,
+                        const struct strings *mounted, struct text *path)
+{
+    int result = text_printf(path, "%s/%s", layout->repositories, fqrn);
+    return result < 0 ? result : strings_contain(mounted, path->bytes);
+}
+
+int host_mounts_unmount(const struct paths *paths, const char *name, bool lazily,
                         struct error *error)
 {
     auto_text struct text directory = TEXT_INIT;
     auto_text struct text path = TEXT_INIT;
-    if (repositories_directory(paths, &directory) < 0 ||
-        (fqrn && text_printf(&path, "%s/%s", directory.bytes, fqrn) < 0))
+    auto_free char *fqrn = NULL;
+    if (repositories_directory(paths, &directory) < 0)
         return error_system(error, -ENOMEM, "unmounting");
+    const struct configuration_layout layout = {
+        .dist = paths->dist, .log = paths->log, .repositories = directory.bytes};
     auto_strings struct strings mounted = STRINGS_INIT;
     int result = mount_table_read(directory.bytes, &mounted);
     if (result < 0)
         return error_system(error, result, "reading the mount table");
-    if (!fqrn)
+    if (!name)
         return unmount_all(&mounted, lazily, error);
-    if (!strings_contain(&mounted, path.bytes))
+    result = complete_name(&layout, name, &fqrn, error);
+    if (result == 0)
+        result = find_mounted(&layout, fqrn, &mounted, &path);
+    if (result == 0)
         return error_set(error, -EINVAL, "%s is not mounted", fqrn);
-    return unmount_one(path.bytes, lazily, error);
+    return result < 0 ? result : unmount_one(path.bytes, lazily, error);
 }

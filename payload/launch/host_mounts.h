@@ -9,15 +9,18 @@
 #include "payload/launch/caller.h"
 #include "payload/launch/paths.h"
 
-/* Mounts the config repository, if there is one, and then `fqrn`. What is mounted already is left
+/* Mounts the config repository, if there is one, and then `name`; a name without a dot gets
+ * CVMFS_DEFAULT_DOMAIN, here as well as in unmounting. What is mounted already is left
  * alone; a mount whose client is gone is replaced. The exit code: 0 or that of the client that
- * failed, with `report` told what it said; or a negative errno. Changes the working directory. */
-int host_mounts_mount(const struct paths *paths, const struct caller *caller, const char *fqrn,
+ * failed, with `report` told what it said, or 128+N when signal N came first; or a negative errno.
+ * With any code `report` may have a warning. To be called with the signals of the caller blocked
+ * (caller_remember). Changes the working directory. */
+int host_mounts_mount(const struct paths *paths, const struct caller *caller, const char *name,
                       struct text *report, struct error *error);
 
-/* Unmounts `fqrn`, or with NULL everything, the latest first. It is a failure that `fqrn` is not
+/* Unmounts `name`, or with NULL everything, the latest first. It is a failure that it is not
  * mounted, and none that nothing is. 0 or a negative errno. */
-int host_mounts_unmount(const struct paths *paths, const char *fqrn, bool lazily,
+int host_mounts_unmount(const struct paths *paths, const char *name, bool lazily,
                         struct error *error);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "payload/base/file.h"
 #include "payload/base/scope.h"
+#include "payload/config/configuration.h"
 #include "payload/launch/fuse_mount.h"
 
 /* One process inside that waits for an answer. */
@@ -145,9 +146,21 @@ static void answer_failure(int reply, const struct error *error)
     request_answer(reply, 1, line, length < 0 ? 0 : (size_t)length);
 }
 
-int mounts_start(struct mounts *mounts, const char *fqrn, int reply, struct error *error)
+static int complete_name(const struct mounts *mounts, const char *name, char **fqrn,
+                         struct error *error)
 {
-    int result = start(mounts, fqrn, &reply, error);
+    const struct configuration_layout layout = {
+        .dist = mounts->paths->dist, .log = mounts->paths->log, .repositories = ROOT_REPOSITORIES};
+    int result = configuration_full_name(&layout, name, fqrn, error);
+    return result < 0 ? error_prefix(error, "configuration") : 0;
+}
+
+int mounts_start(struct mounts *mounts, const char *name, int reply, struct error *error)
+{
+    auto_free char *fqrn = NULL;
+    int result = complete_name(mounts, name, &fqrn, error);
+    if (result == 0)
+        result = start(mounts, fqrn, &reply, error);
     if (reply >= 0 && result == 0)
         request_answer(reply, 0, NULL, 0);
     else if (reply >= 0)
@@ -163,6 +176,13 @@ static void answer_waiters(struct mount_entry *entry, int code, const struct tex
         request_answer(waiter->reply, code, report->bytes, report->length);
         free(waiter);
     }
+}
+
+/* Several repositories have most of their configuration in common, and what is wrong with it. */
+static void report_once(struct mounts *mounts, const struct text *report)
+{
+    if (report->length && !(mounts->report.length && strstr(mounts->report.bytes, report->bytes)))
+        (void)text_append(&mounts->report, report->bytes, report->length);
 }
 
 int mounts_child_ended(struct mounts *mounts, pid_t pid, int wait_status, struct error *error)
@@ -182,11 +202,10 @@ int mounts_child_ended(struct mounts *mounts, pid_t pid, int wait_status, struct
         (void)umount2(entry->path, MNT_DETACH);
         entry_remove(mounts, entry);
     }
-    if (code != 0 && !asked_for) {
-        if (mounts->failure == 0)
-            mounts->failure = code;
-        (void)text_append(&mounts->report, report.bytes, report.length);
-    }
+    if (code != 0 && !asked_for && mounts->failure == 0)
+        mounts->failure = code;
+    if (!asked_for)
+        report_once(mounts, &report);
     mounts->starting--;
     return end_writing(mounts, error);
 }
@@ -208,9 +227,13 @@ static int unmount_request(struct mounts *mounts, const struct request *request,
 {
     bool lazily = request->verb == REQUEST_UNMOUNT_LAZILY;
     if (strcmp(request->fqrn, REQUEST_ALL) != 0) {
-        struct mount_entry *entry = entry_find(mounts, request->fqrn);
+        auto_free char *fqrn = NULL;
+        int result = complete_name(mounts, request->fqrn, &fqrn, error);
+        if (result < 0)
+            return result;
+        struct mount_entry *entry = entry_find(mounts, fqrn);
         if (!entry)
-            return error_set(error, -EINVAL, "%s is not mounted", request->fqrn);
+            return error_set(error, -EINVAL, "%s is not mounted", fqrn);
         return unmount_entry(mounts, entry, lazily, error);
     }
     int result = 0;
@@ -232,6 +255,16 @@ void mounts_answer_unmount(struct mounts *mounts, const struct request *request)
         answer_failure(request->reply, &error);
     else
         request_answer(request->reply, 0, NULL, 0);
+}
+
+void mounts_give_up(struct mounts *mounts)
+{
+    for (struct mount_entry *entry = mounts->first; entry; entry = entry->next) {
+        if (entry->run.pid < 0)
+            continue;
+        const struct client_plan plan = entry_plan(mounts, entry);
+        client_give_up(&plan, &entry->run, &mounts->report);
+    }
 }
 
 bool mounts_end(struct mounts *mounts)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -33,17 +34,12 @@ struct process_one {
     struct processes clients; /* at the end: those to wait for */
 };
 
-static bool ends_a_start(unsigned signal)
-{
-    return signal == SIGHUP || signal == SIGINT || signal == SIGQUIT || signal == SIGTERM;
-}
-
 static void take_signal(struct process_one *one, const struct signalfd_siginfo *info)
 {
     if (one->job > 0) {
         if (!caller_signal_reached_all((int)info->ssi_signo, info->ssi_code))
             (void)kill(one->job, (int)info->ssi_signo); /* it may have ended just now */
-    } else if (ends_a_start(info->ssi_signo)) {
+    } else if (caller_signal_ends((int)info->ssi_signo)) {
         one->ended_by = (int)info->ssi_signo;
     }
 }
@@ -151,6 +147,14 @@ static int mount_repositories(struct process_one *one, struct error *error)
     return result == 0 ? root_set_writable(one->plan->root, false, error) : result;
 }
 
+/* Before the command writes anything itself. */
+static void say_warnings(struct process_one *one)
+{
+    if (one->mounts.report.length)
+        (void)dprintf(STDERR_FILENO, "cvmfsexec: %s", one->mounts.report.bytes);
+    text_free(&one->mounts.report);
+}
+
 static int run_job(struct process_one *one, int job_requests, struct error *error)
 {
     const struct job job = {.paths = one->plan->paths,
@@ -204,8 +208,11 @@ static int run(struct process_one *one, struct error *error)
 {
     int ends[2] = {-1, -1};
     int result = mount_repositories(one, error);
-    if (result < 0 || must_end(one))
+    if (result < 0 || must_end(one)) {
+        mounts_give_up(&one->mounts);
         return result;
+    }
+    say_warnings(one);
     if (one->plan->take_requests) {
         result = request_pair(ends);
         if (result < 0)
