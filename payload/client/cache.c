@@ -153,24 +153,28 @@ int cache_directory(const struct cache *cache)
 
 /* Access times as the kernel keeps them (relatime, noatime) tell too little, so uses are noted
  * here. That it fails in somebody else's or a read-only cache costs the order of removal only. */
-static void note_use(int fd)
+static void note_use(int fd, const struct stat *status)
 {
-    struct stat status;
-    if (fstat(fd, &status) == 0 && time(NULL) - status.st_atim.tv_sec > TOUCH_AGE)
+    if (time(NULL) - status->st_atim.tv_sec > TOUCH_AGE)
         (void)futimens(fd, (struct timespec[]){{.tv_nsec = UTIME_NOW}, {.tv_nsec = UTIME_OMIT}});
 }
 
-int cache_find(struct cache *cache, const struct hash *hash)
+int cache_find(struct cache *cache, const struct hash *hash, struct stat *status)
 {
     if (hash_is_null(hash))
         return -ENOENT;
     char path[OBJECT_PATH_SIZE];
-    int fd = openat(cache->directory, object_path(hash, path), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    auto_fd int fd =
+        openat(cache->directory, object_path(hash, path), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return -errno;
+    struct stat own;
+    struct stat *facts = status ? status : &own;
+    if ((status || cache->limit) && fstat(fd, facts) < 0)
+        return -errno;
     if (cache->limit)
-        note_use(fd);
-    return fd;
+        note_use(fd, facts);
+    return steal_fd(&fd);
 }
 
 bool cache_has(struct cache *cache, const struct hash *hash)

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "payload/base/error.h"
 #include "payload/client/hash.h"
@@ -38,8 +39,9 @@ void cache_destroy(struct cache *cache); /* NULL is allowed */
 int cache_directory(const struct cache *cache);
 
 /* A descriptor of the object, open for reading, which the caller closes; -ENOENT when absent, or
- * another negative errno. In a managed cache this counts as a use of the object. */
-int cache_find(struct cache *cache, const struct hash *hash);
+ * another negative errno. In a managed cache this counts as a use of the object. `status` is told
+ * about the file unless it is NULL. */
+int cache_find(struct cache *cache, const struct hash *hash, struct stat *status);
 
 /* True when the object is there, which does not count as a use of it. */
 bool cache_has(struct cache *cache, const struct hash *hash);

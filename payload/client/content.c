@@ -208,8 +208,7 @@ static void fetch_ahead(struct content_store *store, const struct tree_node *nod
     auto_text struct text path = TEXT_INIT;
     for (size_t index = 0; index < selection->ahead_count; index++) {
         const struct catalog_chunk *chunk = &selection->ahead[index];
-        auto_fd int fd = fetch_cached(store->fetcher, &chunk->hash, chunk->size);
-        if (fd >= 0)
+        if (fetch_is_cached(store->fetcher, &chunk->hash))
             continue;
         if (!path.bytes && tree_path(store->tree, node, &path) < 0)
             return; /* the read itself will say why */

@@ -102,15 +102,19 @@ void fetch_discard(struct fetcher *fetcher, const struct hash *hash)
 /* A crash of the machine can leave an object shorter than it was. */
 int fetch_cached(struct fetcher *fetcher, const struct hash *hash, uint64_t size)
 {
-    auto_fd int fd = cache_find(fetcher->cache, hash);
     struct stat status;
+    auto_fd int fd = cache_find(fetcher->cache, hash, &status);
     if (fd < 0)
         return fd;
-    if (size == OBJECT_SIZE_UNKNOWN ||
-        (fstat(fd, &status) == 0 && (uint64_t)status.st_size == size))
+    if (size == OBJECT_SIZE_UNKNOWN || (uint64_t)status.st_size == size)
         return steal_fd(&fd);
     fetch_discard(fetcher, hash);
     return -ENOENT;
+}
+
+bool fetch_is_cached(struct fetcher *fetcher, const struct hash *hash)
+{
+    return cache_has(fetcher->cache, hash);
 }
 
 void fetch_on_wait(struct fetcher *fetcher, void (*callback)(void))

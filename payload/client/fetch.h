@@ -44,6 +44,9 @@ int fetch_object(struct fetcher *fetcher, const struct object *object, struct er
  * OBJECT_SIZE_UNKNOWN). Never waits. */
 int fetch_cached(struct fetcher *fetcher, const struct hash *hash, uint64_t size);
 
+/* Whether the object is in the cache, of whatever size; this is no use of it. */
+bool fetch_is_cached(struct fetcher *fetcher, const struct hash *hash);
+
 /* `callback` is called in a thread that is about to wait for a server, or for another thread that
  * does. Set it before there are several threads. */
 void fetch_on_wait(struct fetcher *fetcher, void (*callback)(void));

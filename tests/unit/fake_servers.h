@@ -127,7 +127,7 @@ void downloader_skip_server(struct downloader *downloader, size_t server, const 
 int fetch_cached(struct fetcher *fetcher, const struct hash *hash, uint64_t size)
 {
     (void)size;
-    return cache_find(fetcher->cache, hash);
+    return cache_find(fetcher->cache, hash, NULL);
 }
 
 void fetch_discard(struct fetcher *fetcher, const struct hash *hash)
@@ -138,7 +138,7 @@ void fetch_discard(struct fetcher *fetcher, const struct hash *hash)
 /* Objects are stored as they are: compression and digests are the real fetcher's. */
 int fetch_object(struct fetcher *fetcher, const struct object *object, struct error *error)
 {
-    int fd = cache_find(fetcher->cache, &object->hash);
+    int fd = cache_find(fetcher->cache, &object->hash, NULL);
     if (fd >= 0)
         return fd;
     char path[80];

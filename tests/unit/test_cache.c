@@ -69,7 +69,7 @@ static bool put_and_close(struct cache *cache, unsigned number, size_t size)
 static bool has(struct cache *cache, unsigned number)
 {
     struct hash hash = hash_of(number);
-    auto_fd int fd = cache_find(cache, &hash);
+    auto_fd int fd = cache_find(cache, &hash, NULL);
     return fd >= 0;
 }
 
@@ -77,7 +77,7 @@ static bool has(struct cache *cache, unsigned number)
 static void set_age(struct cache *cache, unsigned number, int64_t seconds)
 {
     struct hash hash = hash_of(number);
-    auto_fd int fd = cache_find(cache, &hash);
+    auto_fd int fd = cache_find(cache, &hash, NULL);
     (void)futimens(fd,
                    (struct timespec[]){{.tv_sec = time(NULL) - seconds}, {.tv_nsec = UTIME_OMIT}});
 }
@@ -136,9 +136,9 @@ static void what_is_committed_is_found(void)
 {
     struct cache *cache = open_cache("find", 0, false);
     struct hash hash = hash_of(7);
-    CHECK(cache_find(cache, &hash) == -ENOENT, "an absent object is -ENOENT");
+    CHECK(cache_find(cache, &hash, NULL) == -ENOENT, "an absent object is -ENOENT");
     auto_fd int committed = put(cache, &hash, 1000);
-    auto_fd int found = cache_find(cache, &hash);
+    auto_fd int found = cache_find(cache, &hash, NULL);
     char bytes[2000];
     CHECK(file_read_full(found, bytes, sizeof bytes) == 1000 && bytes[999] == 'x',
           "a committed object is found whole");
@@ -148,7 +148,7 @@ static void what_is_committed_is_found(void)
           "a removed object is gone, and removing it twice is no error");
     CHECK(file_pread_full(found, bytes, sizeof bytes, 0) == 1000, "who has it open still reads it");
     struct hash null = {.algorithm = HASH_NONE};
-    CHECK(cache_find(cache, &null) == -ENOENT, "the null hash is never there");
+    CHECK(cache_find(cache, &null, NULL) == -ENOENT, "the null hash is never there");
     cache_destroy(cache);
 }
 
@@ -182,7 +182,7 @@ static void an_object_that_is_there_stays(void)
     struct hash hash = hash_of(9);
     auto_fd int first = put(cache, &hash, 100);
     auto_fd int second = put(cache, &hash, 100);
-    auto_fd int found = cache_find(cache, &hash);
+    auto_fd int found = cache_find(cache, &hash, NULL);
     struct stat one, other;
     CHECK(fstat(first, &one) == 0 && fstat(found, &other) == 0 && one.st_ino == other.st_ino,
           "the second commit of an object does not replace the first");
@@ -192,7 +192,7 @@ static void an_object_that_is_there_stays(void)
     if (ftruncate(first, 10) < 0)
         CHECK(false, "the object is cut");
     auto_fd int third = put(cache, &hash, 100);
-    auto_fd int again = cache_find(cache, &hash);
+    auto_fd int again = cache_find(cache, &hash, NULL);
     CHECK(fstat(again, &other) == 0 && other.st_size == 100,
           "but one that a crash has cut short is replaced");
     cache_destroy(cache);
@@ -256,7 +256,7 @@ static void a_use_is_noted(void)
     (void)put_and_close(cache, 1, 10);
     set_age(cache, 1, 5000);
     struct hash hash = hash_of(1);
-    auto_fd int fd = cache_find(cache, &hash);
+    auto_fd int fd = cache_find(cache, &hash, NULL);
     struct stat status;
     CHECK(fstat(fd, &status) == 0 && time(NULL) - status.st_atim.tv_sec < 1000,
           "finding an object makes it young again");

@@ -196,12 +196,12 @@ static void a_damaged_copy_is_fetched_again(void)
     world_begin();
     struct hash catalog = publish(&world.servers.servers[0], 5);
     (void)mount_once();
-    auto_fd int fd = cache_find(world.cache, &catalog);
+    auto_fd int fd = cache_find(world.cache, &catalog, NULL);
     char path[64];
     (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
     CHECK(truncate(path, 0) == 0, "a crash empties the catalog in the cache");
     struct outcome outcome = mount_once();
-    auto_fd int again = cache_find(world.cache, &catalog);
+    auto_fd int again = cache_find(world.cache, &catalog, NULL);
     struct stat status;
     CHECK(outcome.result == 0 && !outcome.root.offline && fstat(again, &status) == 0 &&
               status.st_size > 0,
