@@ -30,7 +30,7 @@ struct settings {
     bool debug;
     bool check_permissions;
     struct text log;      /* its log file; empty when it has none */
-    struct error no_log;  /* why there can be none in the usual place */
+    struct error no_log;  /* why there can be none in the usual place; -ENOENT: a link to nothing */
     struct error problem; /* with the configuration */
 };
 
@@ -81,6 +81,9 @@ static int configure(const struct client_plan *plan, const char *file, struct se
         return error_prefix(error, "configuration");
     }
     result = apply_parameters(&parameters, settings, error);
+    /* A tree for reading only is what a site may want; a link to nothing is not. */
+    if (!settings->log.length && !settings->problem.code && settings->no_log.code == -ENOENT)
+        settings->problem = settings->no_log;
     return result < 0 ? result : write_configuration(&parameters, file, error);
 }
 
