@@ -191,6 +191,25 @@ fuzz: $(FUZZ_TARGETS:%=$(BUILD)/fuzz/fuzz_%)
 			$$found tests/fuzz/corpus/$$target; \
 	done
 
+# What end-to-end tests need besides: a stand-in for the official client, with its libraries; the
+# smallest program that does what a start cannot do without.
+TEST_HELPERS := $(addprefix $(BUILD)/,official/cvmfs2 official/libcvmfs_fuse3_stub.so \
+	official/libcvmfs_fuse3_private.so.1 helpers/bare_start)
+
+$(BUILD)/official/cvmfs2: $(BUILD)/native/tests/official/program.o
+	@mkdir -p $(@D)
+	$(CC) $(NATIVE_LDFLAGS) -o $@ $^ -ldl
+$(BUILD)/official/libcvmfs_fuse3_private.so.1: $(BUILD)/native/tests/official/private.o
+	@mkdir -p $(@D)
+	$(CC) $(NATIVE_LDFLAGS) -shared -Wl,-soname,$(@F) -o $@ $^
+$(BUILD)/official/libcvmfs_fuse3_stub.so: $(addprefix $(BUILD)/native/tests/official/, \
+		client.o cache_manager.o watchdog.o file_system.o) \
+		$(BUILD)/official/libcvmfs_fuse3_private.so.1
+	$(CC) $(NATIVE_LDFLAGS) -shared -Wl,-soname,$(@F) -o $@ $^ -lfuse3 -lpthread
+$(BUILD)/helpers/%: $(BUILD)/static/tests/helpers/%.o
+	@mkdir -p $(@D)
+	$(STATIC_CC) $(STATIC_LDFLAGS) -o $@ $^
+
 # Tests. Unit tests are programs, end-to-end tests are scripts; both speak TAP.
 E2E_TESTS := $(wildcard tests/e2e/*.t)
 PROVE     := CVMFSEXEC_BUILD=$(abspath $(BUILD)) prove --timer --failures --merge

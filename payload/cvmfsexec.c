@@ -9,6 +9,7 @@
 #include "payload/base/file.h"
 #include "payload/base/text.h"
 #include "payload/launch/caller.h"
+#include "payload/launch/client_program.h"
 #include "payload/launch/command_line.h"
 #include "payload/launch/outer.h"
 #include "payload/launch/paths.h"
@@ -86,10 +87,22 @@ static int act(struct command_line *line, struct error *error)
     return run(line, error);
 }
 
+static int be_client(char **arguments, struct error *error)
+{
+    auto_paths struct paths paths = PATHS_INIT;
+    int result = paths_find(&paths, error);
+    return result < 0 ? result
+                      : client_program_execute(&paths, (const char *const *)(arguments + 1), error);
+}
+
 int main(int count, char **arguments)
 {
     (void)count;
     struct error error = ERROR_INIT;
+    if (client_program_is_wanted(arguments)) {
+        (void)be_client(arguments, &error);
+        return fail(&error, EXIT_REFUSED);
+    }
     auto_command_line struct command_line line = COMMAND_LINE_INIT;
     if (command_line_parse(&line, arguments, &error) < 0) {
         (void)fail(&error, EXIT_USAGE);

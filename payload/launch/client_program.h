@@ -2,6 +2,8 @@
 #ifndef CVMFSEXEC_LAUNCH_CLIENT_PROGRAM_H
 #define CVMFSEXEC_LAUNCH_CLIENT_PROGRAM_H
 
+#include <stdbool.h>
+
 #include "payload/base/error.h"
 #include "payload/launch/paths.h"
 
@@ -10,5 +12,10 @@
  * environment for it. Returns only when that fails: a negative errno. */
 int client_program_execute(const struct paths *paths, const char *const *arguments,
                            struct error *error);
+
+/* Whether cvmfsexec was executed, with these arguments of main, by a client that wants to execute
+ * itself ("__cachemgr__ ..."): no repository and no option of ours begins so. Then it has to become
+ * the client with the same arguments and descriptors, before anything else. */
+bool client_program_is_wanted(char *const *arguments);
 
 #endif

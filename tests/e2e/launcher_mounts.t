@@ -110,7 +110,7 @@ def nothing_that_the_user_preloads_reaches_the_client():
                             env=env)
     found = dict(line.split("=", 1) for line in result.stdout.splitlines() if "=" in line)
     expect_equal(found.get("MINE"), "kept")
-    expect_equal(found.get("LD_LIBRARY_PATH"), tree.path("dist/usr/lib64"))
+    expect_equal(found.get("LD_LIBRARY_PATH"), library_path(tree))
     expect_equal(found.get("CVMFS_LIBRARY_PATH"), tree.path("dist/usr/lib64"))
     assert "LD_AUDIT" not in found
     assert "CVMFSEXEC_CMDFD" not in found
@@ -119,7 +119,7 @@ def nothing_that_the_user_preloads_reaches_the_client():
 @test
 def a_client_that_brings_its_loader_is_started_through_it():
     tree = Tree()
-    client, libraries = tree.path("dist/usr/bin/cvmfs2"), tree.path("dist/usr/lib64")
+    client = tree.path("dist/usr/bin/cvmfs2")
     # An ELF program in place of the client, a script in place of its loader: it tells how it was
     # called, and then runs the stand-in with the client's arguments.
     os.rename(client, tree.path("dist/usr/bin/standin"))
@@ -135,7 +135,12 @@ exec {shlex.quote(tree.path("dist/usr/bin/standin"))} "$@"
     expect_equal(result.stdout, "a.example.org\n", str(result))
     with open(tree.path("log/loader")) as file:
         expect_equal(file.read().splitlines()[:6],
-                     ["--library-path", libraries, "--argv0", client, client, "-o"])
+                     ["--library-path", library_path(tree), "--argv0", tree.path("cvmfsexec"),
+                      client, "-o"])
+
+
+def library_path(tree):
+    return ":".join(tree.path("dist", name) for name in ("usr/lib64", "lib64", "usr/lib"))
 
 
 def interpreter_of(program):
