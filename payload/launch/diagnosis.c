@@ -1,109 +1,174 @@
-/* Settings are looked at only after something was refused: what a system allows is found by trying,
- * never concluded from what its settings or its version say. */
+/* The words about namespaces. The settings that are named were read after something was refused:
+ * what a system allows is found by trying, never concluded from what its settings or its version
+ * say. */
 #include "payload/launch/diagnosis.h"
 
 #include <errno.h>
-#include <stdbool.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "payload/base/file.h"
-#include "payload/base/text.h"
+#include "payload/launch/diagnosis_say.h"
 
-struct setting {
-    const char *path;    /* below /proc/sys */
-    const char *name;    /* as sysctl calls it */
-    const char *forbids; /* the value that forbids */
-    const char *permits; /* a value that does not */
-};
-
-static const struct setting settings[] = {
-    {"user/max_user_namespaces", "user.max_user_namespaces", "0", "15000"},
-    {"kernel/unprivileged_userns_clone", "kernel.unprivileged_userns_clone", "0", "1"},
-    {"kernel/apparmor_restrict_unprivileged_userns", "kernel.apparmor_restrict_unprivileged_userns",
-     "1", "0"},
-    {"user/max_mnt_namespaces", "user.max_mnt_namespaces", "0", "15000"},
-    {"user/max_pid_namespaces", "user.max_pid_namespaces", "0", "15000"},
-};
-
-static bool setting_forbids(const struct setting *setting)
+/* The kernel counts what a user has in a namespace, and those below it, against the limits of each
+ * namespace up to the initial one, user_namespaces(7). */
+static int explain_limit(const struct facts *facts, int code, const char *what, struct error *error)
 {
-    auto_text struct text path = TEXT_INIT;
-    auto_text struct text value = TEXT_INIT;
-    if (text_printf(&path, "/proc/sys/%s", setting->path) < 0 ||
-        file_load(-1, path.bytes, 4096, &value) < 0)
-        return false;
-    value.bytes[strcspn(value.bytes, "\n")] = '\0';
-    return strcmp(value.bytes, setting->forbids) == 0;
+    const struct {
+        long limit;
+        const char *name;
+        const char *kind;
+    } rows[] = {{facts->max_user_namespaces, "user.max_user_namespaces", "user"},
+                {facts->max_mount_namespaces, "user.max_mnt_namespaces", "mount"},
+                {facts->max_pid_namespaces, "user.max_pid_namespaces", "pid"}};
+    for (size_t index = 0; index < sizeof rows / sizeof *rows; index++) {
+        if (rows[index].limit == 0)
+            return diagnosis_say(
+                error, code, what,
+                "%s namespaces are switched off by %s = 0; root can enable them with: "
+                "sysctl -w %s=15000",
+                rows[index].kind, rows[index].name, rows[index].name);
+    }
+    if (facts->in_user_namespace || facts->max_user_namespaces == SETTING_ABSENT)
+        return diagnosis_say(
+            error, code, what,
+            "namespaces are nested too deep here (at most 32), or the system around "
+            "allows no more of them; its root can raise that with: sysctl -w "
+            "user.max_user_namespaces=15000");
+    return diagnosis_say(
+        error, code, what,
+        "this user has as many namespaces as user.max_user_namespaces = %ld allows "
+        "(lsns lists them); root can raise that with: sysctl -w "
+        "user.max_user_namespaces=%ld",
+        facts->max_user_namespaces, 2 * facts->max_user_namespaces);
 }
 
-/* 2 is "filter", proc_pid_status(5). */
-static bool seccomp_filters(void)
+static int explain_missing(const struct facts *facts, int code, const char *what,
+                           struct error *error)
 {
-    auto_text struct text status = TEXT_INIT;
-    if (file_load(-1, "/proc/self/status", 65536, &status) < 0)
-        return false;
-    return strstr(status.bytes, "\nSeccomp:\t2\n") != NULL;
+    if (!facts->has_user_namespaces)
+        return diagnosis_say(
+            error, code, what,
+            "this kernel, %s, is built without user namespaces (CONFIG_USER_NS=y is "
+            "missing): another one has to be booted",
+            facts->kernel);
+    if (facts->max_user_namespaces == 0) /* RHEL 7 */
+        return explain_limit(facts, code, what, error);
+    if (facts->seccomp) /* some filters answer ENOSYS */
+        return 0;
+    return diagnosis_say(
+        error, code, what,
+        "this kernel, %s, refuses such namespaces (on RHEL 7 root can enable them with: "
+        "grubby --update-kernel=ALL --args=user_namespace.enable=1; then reboot)",
+        facts->kernel);
+}
+
+static int explain_apparmor_restriction(int code, const char *what, struct error *error)
+{
+    return diagnosis_say(
+        error, code, what,
+        "user namespaces are taken their privileges by "
+        "kernel.apparmor_restrict_unprivileged_userns; root can give them back with: "
+        "sysctl -w kernel.apparmor_restrict_unprivileged_userns=0");
+}
+
+static int explain_seccomp(int code, const char *what, struct error *error)
+{
+    return diagnosis_say(
+        error, code, what,
+        "refused by the seccomp filter of the container or service around; start the "
+        "container with: --security-opt seccomp=unconfined (docker, podman), or "
+        "seccompProfile: {type: Unconfined} (kubernetes)");
+}
+
+/* A security module that confines this process. 0 when there is none. */
+static int explain_confinement(const struct facts *facts, int code, const char *what,
+                               struct error *error)
+{
+    if (facts->apparmor_profile[0] && strcmp(facts->apparmor_profile, "unprivileged_userns") != 0)
+        return diagnosis_say(
+            error, code, what,
+            "refused by the AppArmor profile %s; docker and podman start a container "
+            "without one with: --security-opt apparmor=unconfined",
+            facts->apparmor_profile);
+    if (strstr(facts->selinux_type, "container"))
+        return diagnosis_say(
+            error, code, what,
+            "refused by SELinux, which confines this container as %s; docker and podman "
+            "start one that is not with: --security-opt label=disable",
+            facts->selinux_type);
+    return 0;
+}
+
+static int explain_unknown(const struct facts *facts, int code, const char *what,
+                           struct error *error)
+{
+    if (facts->selinux_type[0])
+        return diagnosis_say(
+            error, code, what,
+            "perhaps by SELinux, which confines this process as %s; root can look with: "
+            "ausearch -m avc -ts recent",
+            facts->selinux_type);
+    return diagnosis_say(
+        error, code, what,
+        "no known setting says why; root may find a security module that does with: "
+        "dmesg");
+}
+
+int diagnosis_namespaces_of(const struct facts *facts, int code, const char *what,
+                            struct error *error)
+{
+    if (code == -ENOSPC || code == -EUSERS)
+        return explain_limit(facts, code, what, error);
+    int result = 0;
+    if (code == -EINVAL || code == -ENOSYS)
+        result = explain_missing(facts, code, what, error);
+    else if (code == -EPERM && facts->unprivileged_user_namespace == 0)
+        return diagnosis_say(
+            error, code, what,
+            "user namespaces are switched off by kernel.unprivileged_userns_clone = 0; "
+            "root can enable them with: sysctl -w kernel.unprivileged_userns_clone=1");
+    else if (code == -EPERM && facts->chrooted)
+        return diagnosis_say(error, code, what,
+                             "the kernel permits no user namespaces inside a chroot; enter that "
+                             "directory otherwise, for example with: bwrap --dev-bind DIRECTORY / "
+                             "COMMAND");
+    else if (code != -EPERM && code != -EACCES)
+        return error_system(error, code, "%s", what);
+    /* AppArmor says EACCES, a filter may say anything, but those of containers say EPERM. */
+    if (result == 0 && facts->seccomp && code != -EACCES)
+        return explain_seccomp(code, what, error);
+    if (result == 0)
+        result = explain_confinement(facts, code, what, error);
+    if (result == 0 && facts->apparmor_restriction > 0)
+        return explain_apparmor_restriction(code, what, error);
+    if (result == 0 && facts->seccomp)
+        return explain_seccomp(code, what, error);
+    return result < 0 ? result : explain_unknown(facts, code, what, error);
+}
+
+int diagnosis_inside_of(const struct facts *facts, int code, const char *what, struct error *error)
+{
+    if (code != -EPERM && code != -EACCES)
+        return error_system(error, code, "%s", what);
+    int result = explain_confinement(facts, code, what, error);
+    if (result < 0)
+        return result;
+    if (facts->apparmor_restriction > 0)
+        return explain_apparmor_restriction(code, what, error);
+    if (facts->seccomp)
+        return explain_seccomp(code, what, error);
+    return explain_unknown(facts, code, what, error);
 }
 
 int diagnosis_namespaces(int code, const char *what, struct error *error)
 {
-    for (size_t index = 0; index < sizeof settings / sizeof *settings; index++) {
-        const struct setting *setting = &settings[index];
-        if (setting_forbids(setting))
-            return error_set(error, code,
-                             "%s: %s: unprivileged user namespaces are switched off by %s = %s; "
-                             "root can enable them with: sysctl -w %s=%s",
-                             what, strerror(-code), setting->name, setting->forbids, setting->name,
-                             setting->permits);
-    }
-    if (code == -ENOSPC || code == -EUSERS)
-        return error_system(error, code,
-                            "%s: a limit of the number or depth of namespaces is reached (lsns "
-                            "lists them; root can raise it with: sysctl -w "
-                            "user.max_user_namespaces=15000)",
-                            what);
-    if (code == -EINVAL)
-        return error_system(error, code, "%s: this kernel has no user namespaces", what);
-    if (seccomp_filters())
-        return error_system(error, code,
-                            "%s: refused, probably by the seccomp filter of the container around "
-                            "(docker and podman permit it with: --security-opt "
-                            "seccomp=unconfined)",
-                            what);
-    return error_system(error, code,
-                        "%s: refused, and no known setting says why (inside a chroot, or by a "
-                        "security module?)",
-                        what);
+    struct facts facts;
+    facts_read("/proc", &facts);
+    return diagnosis_namespaces_of(&facts, code, what, error);
 }
 
-int diagnosis_fuse_device(int code, struct error *error)
+int diagnosis_inside(int code, const char *what, struct error *error)
 {
-    if (code == -ENOENT)
-        return error_system(error, code,
-                            "opening /dev/fuse (root can provide it with: modprobe fuse; in a "
-                            "container with: --device /dev/fuse)");
-    if (code == -ENODEV || code == -ENXIO)
-        return error_system(error, code,
-                            "opening /dev/fuse: the kernel module is not loaded (root can load it "
-                            "with: modprobe fuse)");
-    if (code == -EACCES)
-        return error_system(error, code,
-                            "opening /dev/fuse (root can open it to users with: chmod 666 "
-                            "/dev/fuse)");
-    if (code == -EPERM)
-        return error_system(error, code,
-                            "opening /dev/fuse: devices are closed to this container (podman and "
-                            "docker open it with: --device /dev/fuse)");
-    return error_system(error, code, "opening /dev/fuse");
-}
-
-int diagnosis_fuse_mount(int code, const char *path, struct error *error)
-{
-    if (code == -EPERM)
-        return error_system(error, code,
-                            "mounting %s: this system permits no FUSE mount in a user namespace "
-                            "(Linux 4.18 or newer does)",
-                            path);
-    return error_system(error, code, "mounting %s", path);
+    struct facts facts;
+    facts_read("/proc", &facts);
+    return diagnosis_inside_of(&facts, code, what, error);
 }

@@ -50,7 +50,7 @@ static int map_id(const char *path, unsigned id, struct error *error)
     char line[64];
     (void)snprintf(line, sizeof line, "%u %u 1", id, id); /* three numbers fit */
     int result = write_file(path, line);
-    return result < 0 ? diagnosis_namespaces(result, path, error) : 0;
+    return result < 0 ? diagnosis_inside(result, path, error) : 0;
 }
 
 /* Supplementary groups go on counting for permissions; what is given up is only to change them. */
@@ -59,7 +59,7 @@ static int deny_setgroups(struct error *error)
     int result = write_file("/proc/self/setgroups", "deny");
     if (result == -ENOENT) /* before Linux 3.19 there was nothing to deny */
         return 0;
-    return result < 0 ? diagnosis_namespaces(result, "/proc/self/setgroups", error) : 0;
+    return result < 0 ? diagnosis_inside(result, "/proc/self/setgroups", error) : 0;
 }
 
 static int map_ids(uid_t uid, gid_t gid, struct error *error)
@@ -75,7 +75,7 @@ static int map_ids(uid_t uid, gid_t gid, struct error *error)
 static int keep_mounts_inside(struct error *error)
 {
     if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) < 0)
-        return diagnosis_namespaces(-errno, "keeping mounts inside the namespace", error);
+        return diagnosis_inside(-errno, "keeping mounts inside the namespace", error);
     return 0;
 }
 

@@ -20,14 +20,17 @@
 
 #include "payload/base/scope.h"
 #include "payload/base/text.h"
+#include "payload/launch/diagnosis.h"
 
 #define NEW_ROOT "/.."
 
 static int mount_tmpfs(const char *where, struct error *error)
 {
-    if (mount("cvmfsexec", where, "tmpfs", MS_NOSUID | MS_NODEV, "size=0,mode=755") < 0)
-        return error_system(error, -errno, "mounting a tmpfs on %s", where);
-    return 0;
+    if (mount("cvmfsexec", where, "tmpfs", MS_NOSUID | MS_NODEV, "size=0,mode=755") == 0)
+        return 0;
+    int code = diagnosis_inside(-errno, "a tmpfs", error);
+    (void)error_prefix(error, "mounting on %s", where); /* words */
+    return code;
 }
 
 static int bind_directory(int new_root, const char *name, const char *old, const char *new)

@@ -1,0 +1,34 @@
+/* What this node allows. Each question is answered by doing what the launcher does, in a child
+ * process that takes everything with it when it ends: nothing stays, and each takes a bounded time.
+ * They do not depend on each other. All return 0 for yes, or a negative errno with the missing
+ * piece and the command that provides it in `error`.
+ *
+ * The signals of the caller must not be ignored or handled in ways that keep waitpid(2) from
+ * working (caller_remember). */
+#ifndef CVMFSEXEC_LAUNCH_NODE_H
+#define CVMFSEXEC_LAUNCH_NODE_H
+
+#include "payload/base/error.h"
+#include "payload/launch/caller.h"
+#include "payload/launch/namespace.h"
+
+/* Can these namespaces be made and settled in? With a pid namespace: -EAGAIN when only its /proc is
+ * refused. */
+int node_namespaces(const struct namespace_set *set, const struct caller *caller,
+                    struct error *error);
+
+/* Can a /cvmfs be made in them? */
+int node_cvmfs(const struct namespace_set *set, const struct caller *caller, struct error *error);
+
+/* Can FUSE be mounted in them? */
+int node_fuse_mount(const struct namespace_set *set, const struct caller *caller,
+                    struct error *error);
+
+/* Can /dev/fuse be opened? */
+int node_fuse_device(struct error *error);
+
+/* Can fusermount3 or fusermount mount FUSE outside of any namespace, in `directory`? It is made if
+ * it is missing, and stays only if it was there. */
+int node_fusermount(const char *directory, struct error *error);
+
+#endif
