@@ -45,6 +45,8 @@ int main(int count, char **arguments)
     if (strcmp(argument, "-h") == 0 || strcmp(argument, "--help") == 0)
         return say(usage);
     if (!fqrn_is_valid(argument)) {
+        if (argument[0] == '-')
+            (void)dprintf(STDERR_FILENO, "mountrepo: unknown option %s\n", argument);
         (void)file_write_full(STDERR_FILENO, usage, strlen(usage));
         return 1;
     }

@@ -1,4 +1,6 @@
 /* umountrepo: unmounts one repository, or all that mountrepo mounted. */
+#include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,29 +29,58 @@ struct wish {
     bool help;
 };
 
-static bool is(const char *argument, const char *letter, const char *word)
+static const struct {
+    const char *word;
+    char letter;
+    size_t flag; /* in struct wish */
+} options[] = {
+    {"all", 'a', offsetof(struct wish, all)},
+    {"lazy", 'z', offsetof(struct wish, lazily)},
+    {"version", 'v', offsetof(struct wish, version)},
+    {"help", 'h', offsetof(struct wish, help)},
+};
+
+/* By its word or, when that is NULL, by its letter; false when there is none. */
+static bool set_flag(struct wish *wish, const char *word, char letter)
 {
-    return strcmp(argument, letter) == 0 || strcmp(argument, word) == 0;
+    for (size_t index = 0; index < sizeof options / sizeof *options; index++) {
+        if (word ? strcmp(word, options[index].word) != 0 : letter != options[index].letter)
+            continue;
+        *(bool *)((char *)wish + options[index].flag) = true;
+        return true;
+    }
+    return false;
 }
 
-/* False for what is not a valid command line. */
-static bool understand(char **arguments, struct wish *wish)
+/* "-za" is "-z -a". */
+static bool apply_option(struct wish *wish, const char *option)
+{
+    if (option[1] == '-')
+        return set_flag(wish, option + 2, '\0');
+    bool known = true;
+    for (const char *letter = option + 1; known && *letter; letter++)
+        known = set_flag(wish, NULL, *letter);
+    return known;
+}
+
+/* 0, or -EINVAL with words for what is not a valid command line. */
+static int understand(char **arguments, struct wish *wish, struct error *error)
 {
     for (; *arguments; arguments++) {
-        if (is(*arguments, "-z", "--lazy"))
-            wish->lazily = true;
-        else if (is(*arguments, "-a", "--all"))
-            wish->all = true;
-        else if (is(*arguments, "-v", "--version"))
-            wish->version = true;
-        else if (is(*arguments, "-h", "--help"))
-            wish->help = true;
-        else if (!wish->fqrn && fqrn_is_valid(*arguments))
+        if ((*arguments)[0] == '-' && (*arguments)[1] != '\0') {
+            if (!apply_option(wish, *arguments))
+                return error_set(error, -EINVAL, "unknown option %s", *arguments);
+        } else if (!fqrn_is_valid(*arguments)) {
+            return error_set(error, -EINVAL, "'%s' is not a name of a repository", *arguments);
+        } else if (wish->fqrn) {
+            return error_set(error, -EINVAL, "'%s' is too much", *arguments);
+        } else {
             wish->fqrn = *arguments;
-        else
-            return false;
+        }
     }
-    return wish->version || wish->help || wish->all == !wish->fqrn;
+    if (wish->version || wish->help || wish->all == !wish->fqrn)
+        return 0;
+    return error_set(error, -EINVAL, "a repository, or -a, has to be named");
 }
 
 static int unmount_on_host(const struct wish *wish, struct error *error)
@@ -75,13 +106,13 @@ static int say(const char *words)
 int main(int count, char **arguments)
 {
     struct wish wish = {.fqrn = NULL};
-    if (count < 1 || !understand(arguments + 1, &wish)) {
-        (void)file_write_full(STDERR_FILENO, usage, strlen(usage));
+    struct error error = ERROR_INIT;
+    if (count < 1 || understand(arguments + 1, &wish, &error) < 0) {
+        (void)dprintf(STDERR_FILENO, "umountrepo: %s\n%s", error.message, usage);
         return 1;
     }
     if (wish.version || wish.help)
         return say(wish.version ? CVMFSEXEC_VERSION "\n" : usage);
-    struct error error = ERROR_INIT;
     auto_text struct text report = TEXT_INIT;
     int result =
         request_is_possible() ? ask(&wish, &report, &error) : unmount_on_host(&wish, &error);
