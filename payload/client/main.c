@@ -118,6 +118,7 @@ static int open_log(const struct options *options, const struct parameters *para
         .debug = debugging ? parameters_get(parameters, "CVMFS_DEBUGLOG") : NULL,
         .prefix = parameters_get(parameters, "CVMFS_SYSLOG_PREFIX"),
         .syslog_facility = facility_of(parameters),
+        .syslog_level = (int)parameters_number(parameters, "CVMFS_SYSLOG_LEVEL", 3),
     };
     if (debugging)
         printf("CernVM-FS: running in debug mode\n");
