@@ -31,7 +31,8 @@ STATIC_LDFLAGS := -static -Wl,--gc-sections -Wl,-z,noseparate-code -Wl,--build-i
 
 # Everything else: the system's libraries.
 LIBRARY_CFLAGS := \
-	$(shell pkg-config --cflags fuse3 libcurl libelf libarchive sqlite3 libcrypto zlib libzstd)
+	$(shell pkg-config --cflags fuse3 libcurl libelf libarchive sqlite3 libcrypto zlib libzstd \
+		libsolv libxml-2.0)
 NATIVE_CFLAGS  := $(COMMON) -O2 -g -fPIC -fstack-protector-strong $(LIBRARY_CFLAGS)
 NATIVE_LDFLAGS := -Wl,-z,relro -Wl,--as-needed -Wl,--hash-style=gnu
 ifneq ($(SANITIZE),)
@@ -41,7 +42,7 @@ else
 NATIVE_CFLAGS  += -D_FORTIFY_SOURCE=2
 endif
 
-PACKER_LIBS := -lelf -larchive -lzstd -lcrypto
+PACKER_LIBS := -lelf -larchive -lzstd -lcrypto -lcurl -lsolvext -lsolv -lxml2
 CLIENT_LIBS := -lfuse3 -lsqlite3 -lcrypto -lz -ldl -lpthread
 
 # The rooms. A source file belongs to the archive of its folder, a main to its program.

@@ -62,8 +62,8 @@ struct download {
     uint64_t total;    /* 0: unknown yet */
 };
 
-/* Releases what came of it; also right for one that download_all has never seen, when it was
- * initialised with designated initialisers or DOWNLOAD_INIT. */
+/* Releases what came of it; also right for one that download_all has never seen, when its members
+ * that were not named in the initialiser are 0. */
 void download_free(struct download *download);
 
 struct download_settings {

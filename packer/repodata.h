@@ -4,7 +4,7 @@
  * primary.xml in gz, xz or zst).
  *
  *     result = repodata_open("x86_64", &repodata, error);
- *     result = repodata_load(repodata, session, repositories, 2, error);
+ *     result = repodata_add(repodata, session, repositories, 2, error);
  *     result = repodata_find(repodata, "almalinux", "fuse3-libs", NULL, &package, error);
  *
  * Only packages of the architecture and noarch ones are seen; source packages, and packages whose
@@ -67,8 +67,8 @@ void repodata_close(struct repodata *repodata); /* NULL is allowed */
 /* Loads the metadata of all of them at once and adds their packages; may be called again with
  * further ones. Checked are size and checksum of primary, packed and unpacked. As download_all;
  * -EBADMSG also for metadata that is broken or says what cannot be. */
-int repodata_load(struct repodata *repodata, struct download_session *session,
-                  struct repodata_repository *repositories, size_t count, struct error *error);
+int repodata_add(struct repodata *repodata, struct download_session *session,
+                 struct repodata_repository *repositories, size_t count, struct error *error);
 
 /* The newest package of this name; with `version` ("2.13.3", without release), the newest of those
  * that have it. `repository` NULL: in all of them. -ENOENT with words: that there is none
