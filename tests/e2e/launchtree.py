@@ -7,12 +7,16 @@ Its client is tests/e2e/standin_client; the directory's path has a blank and a l
 """
 
 import os
+import pwd
+import shlex
 import shutil
 import time
 
 import harness
 
 PROGRAMS = ["cvmfsexec", "mountrepo", "umountrepo"]
+# fusermount wants a user with a name.
+NAMED = harness.User(*pwd.getpwnam("nobody")[2:4]) if harness.ME.uid == 0 else harness.ME
 STANDIN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "standin_client")
 
 
@@ -44,6 +48,22 @@ class Tree:
         with open(self.path(name), "w") as file:
             file.write(text)
         os.chmod(self.path(name), mode)
+
+    def give_away(self, name):
+        """What the test has made in the tree as root becomes its user's."""
+        if harness.ME.uid == 0:
+            harness.run(["chown", "-hR", f"{self.user.uid}:{self.user.gid}", self.path(name)],
+                        check=True)
+
+    def use_native_client(self, pattern="*"):
+        """Lets our own client serve the repositories whose names match; the stand-in all others."""
+        shutil.copy2(STANDIN, self.path("dist/usr/bin/standin"))
+        self.write("dist/usr/bin/cvmfs2", f"""#!/bin/sh
+case $3 in
+{pattern}) exec {shlex.quote(harness.program("cvmfs2"))} "$@" ;;
+esac
+exec "${{0%/*}}/standin" "$@"
+""", 0o755)
 
     def command(self, *arguments):
         return [self.path("cvmfsexec"), *arguments]
