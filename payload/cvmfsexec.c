@@ -11,6 +11,7 @@
 #include "payload/launch/caller.h"
 #include "payload/launch/client_program.h"
 #include "payload/launch/command_line.h"
+#include "payload/launch/image.h"
 #include "payload/launch/outer.h"
 #include "payload/launch/paths.h"
 #include "payload/launch/process_one.h"
@@ -23,6 +24,7 @@ struct launch {
     struct command_line line;
     struct paths paths;
     struct caller caller;
+    struct image image;
 };
 
 static int fail(const struct error *error, int exit_code)
@@ -36,8 +38,12 @@ static int be_process_one(void *context, bool pid_namespace, int lifeline)
     struct launch *launch = context;
     struct error error = ERROR_INIT;
     struct root root;
-    if (root_prepare(&root, &error) < 0)
+    const bool with_image = launch->line.image != NULL;
+    if (root_prepare(&root, with_image ? IMAGE_MOUNT_POINT : NULL, &error) < 0)
         return fail(&error, EXIT_REFUSED);
+    int mounted = with_image ? image_mount(&launch->image, &error) : 0;
+    if (mounted != 0)
+        return mounted < 0 ? fail(&error, EXIT_REFUSED) : 128 + mounted;
     const struct process_one_plan plan = {.paths = &launch->paths,
                                           .caller = &launch->caller,
                                           .root = &root,
@@ -53,23 +59,43 @@ static int be_process_one(void *context, bool pid_namespace, int lifeline)
     return result < 0 ? fail(&error, EXIT_REFUSED) : result;
 }
 
+static void say(const struct text *lines)
+{
+    if (lines->length > 0)
+        (void)dprintf(STDERR_FILENO, "cvmfsexec: %s", lines->bytes);
+}
+
+static int run_with_image(struct launch *launch, struct error *error)
+{
+    auto_text struct text warning = TEXT_INIT;
+    auto_text struct text report = TEXT_INIT;
+    int result = image_open(&launch->image, launch->line.image, &launch->paths, &warning, error);
+    say(&warning);
+    if (result == 0)
+        result = outer_run(&launch->caller, be_process_one, launch, error);
+    image_close(&launch->image, &report);
+    say(&report);
+    return result;
+}
+
 static int run(struct command_line *line, struct error *error)
 {
-    struct launch launch = {.line = *line};
+    struct launch launch = {.line = *line, .image = IMAGE_INIT};
     int result = paths_find(&launch.paths, error);
     if (result < 0)
         return result;
     result = caller_remember(&launch.caller, error);
     if (result == 0)
-        result = outer_run(&launch.caller, be_process_one, &launch, error);
+        result = line->image ? run_with_image(&launch, error)
+                             : outer_run(&launch.caller, be_process_one, &launch, error);
     paths_free(&launch.paths);
     return result;
 }
 
 static int act(struct command_line *line, struct error *error)
 {
-    if (line->image)
-        return error_set(error, -ENOTSUP, "-m: this version mounts no file system images");
+    if (line->image && line->action != ACTION_RUN)
+        return error_set(error, -ENOTSUP, "-m: this version mounts images for a run only");
     switch (line->action) {
     case ACTION_VERSION:
         return dprintf(STDOUT_FILENO, "%s\n", CVMFSEXEC_VERSION) < 0;

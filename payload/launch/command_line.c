@@ -14,9 +14,10 @@
 #define SESSION_NAME_LIMIT 64
 
 const char command_line_usage[] =
-    "Usage: cvmfsexec [-N] [repo ...] -- [command ...]\n"
+    "Usage: cvmfsexec [-N] [-m image] [repo ...] -- [command ...]\n"
     "Runs the command (default: $SHELL) with the repositories mounted under /cvmfs.\n"
     "  -N, --no-mount-requests  the command cannot mount or unmount repositories\n"
+    "  -m, --image IMAGE        mount this ext2/3/4 image at /e2fs, and keep the cache there\n"
     "  -v, --version            show the version and end\n"
     "  -h, --help               show this and end\n";
 

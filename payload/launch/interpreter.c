@@ -10,9 +10,11 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "payload/base/file.h"
 #include "payload/base/scope.h"
+#include "payload/base/text.h"
 
 #if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
 #define NATIVE_BYTE_ORDER ELFDATA2LSB
@@ -79,4 +81,18 @@ int interpreter_read(const char *path, char **interpreter)
             return read_segment(fd, &segment, interpreter);
     }
     return 0;
+}
+
+int interpreter_find(const char *path, const char *libraries, char **loader)
+{
+    *loader = NULL;
+    auto_free char *interpreter = NULL;
+    int result = interpreter_read(path, &interpreter);
+    if (result < 0 || !interpreter)
+        return result;
+    auto_text struct text name = TEXT_INIT;
+    result = text_printf(&name, "%s%s", libraries, strrchr(interpreter, '/'));
+    if (result == 0 && access(name.bytes, X_OK) == 0)
+        *loader = text_steal(&name);
+    return result;
 }

@@ -7,4 +7,9 @@
  * 0, a negative errno, or -ENOEXEC when the file contradicts itself. */
 int interpreter_read(const char *path, char **interpreter);
 
+/* The loader of that name in `libraries`, the directory of a tree's libraries. `*loader`, which the
+ * caller frees, is NULL when `path` asks for none, or for one that the tree does not bring. 0 or a
+ * negative errno as above. */
+int interpreter_find(const char *path, const char *libraries, char **loader);
+
 #endif

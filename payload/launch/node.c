@@ -31,7 +31,7 @@ static int try_cvmfs(void *context, struct error *error)
 {
     int result = try_namespaces(context, error);
     struct root root;
-    return result < 0 ? result : root_prepare(&root, error);
+    return result < 0 ? result : root_prepare(&root, NULL, error);
 }
 
 static int try_fuse_mount(void *context, struct error *error)

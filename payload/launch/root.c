@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -93,7 +94,14 @@ static void take_over_entry(int old_root, int new_root, const struct dirent *ent
         (void)bind_file(new_root, entry->d_name, old, new);
 }
 
-static int take_over_entries(int new_root, struct error *error)
+/* `further` is NULL or a path like "/name". */
+static bool is_made_anew(const char *name, const char *further)
+{
+    return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+           strcmp(name, &ROOT_REPOSITORIES[1]) == 0 || (further && strcmp(name, further + 1) == 0);
+}
+
+static int take_over_entries(int new_root, const char *further, struct error *error)
 {
     auto_directory DIR *directory = opendir("/");
     if (!directory)
@@ -103,14 +111,15 @@ static int take_over_entries(int new_root, struct error *error)
         const struct dirent *entry = readdir(directory);
         if (!entry)
             break;
-        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
-            strcmp(entry->d_name, "cvmfs") != 0)
+        if (!is_made_anew(entry->d_name, further))
             take_over_entry(dirfd(directory), new_root, entry);
     }
     if (errno != 0)
         return error_system(error, -errno, "reading the root directory");
-    if (mkdirat(new_root, "cvmfs", 0755) < 0)
-        return error_system(error, -errno, "making /cvmfs");
+    if (mkdirat(new_root, &ROOT_REPOSITORIES[1], 0755) < 0)
+        return error_system(error, -errno, "making " ROOT_REPOSITORIES);
+    if (further && mkdirat(new_root, further + 1, 0755) < 0)
+        return error_system(error, -errno, "making %s", further);
     return 0;
 }
 
@@ -125,9 +134,7 @@ static int change_root(int new_root, struct error *error)
     return 0;
 }
 
-/* By name, for the old directory itself is on a mount that is no longer part of the tree; but
- * rather there than nowhere. */
-static int return_to(const char *name, int old, struct error *error)
+int root_return_to(const char *name, int old, struct error *error)
 {
     if (name && chdir(name) == 0)
         return 0;
@@ -138,7 +145,7 @@ static int return_to(const char *name, int old, struct error *error)
     return 0;
 }
 
-static int replace_root(struct error *error)
+static int replace_root(const char *further, struct error *error)
 {
     auto_free char *directory = getcwd(NULL, 0);
     auto_fd int old_directory = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -148,25 +155,31 @@ static int replace_root(struct error *error)
     auto_fd int new_root = open(NEW_ROOT, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (new_root < 0)
         return error_system(error, -errno, "opening the new root directory");
-    result = take_over_entries(new_root, error);
+    result = take_over_entries(new_root, further, error);
     if (result == 0)
         result = change_root(new_root, error);
     if (result == 0)
-        result = return_to(directory, old_directory, error);
+        result = root_return_to(directory, old_directory, error);
     return result;
 }
 
-int root_prepare(struct root *root, struct error *error)
+/* Not behind a link: there the mounts would have other names. */
+static bool host_has_directory(const char *path)
+{
+    struct stat status;
+    return lstat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
+int root_prepare(struct root *root, const char *further, struct error *error)
 {
     root->writable = true;
-    struct stat status;
-    /* Behind a link the mounts would have other names. */
-    if (lstat(ROOT_REPOSITORIES, &status) == 0 && S_ISDIR(status.st_mode)) {
-        root->mount_point = ROOT_REPOSITORIES;
-        return mount_tmpfs(ROOT_REPOSITORIES, error);
+    if (!host_has_directory(ROOT_REPOSITORIES) || (further && !host_has_directory(further))) {
+        root->mount_point = "/";
+        return replace_root(further, error);
     }
-    root->mount_point = "/";
-    return replace_root(error);
+    root->mount_point = ROOT_REPOSITORIES;
+    int result = mount_tmpfs(ROOT_REPOSITORIES, error);
+    return result == 0 && further ? mount_tmpfs(further, error) : result;
 }
 
 int root_set_writable(struct root *root, bool writable, struct error *error)
