@@ -91,3 +91,14 @@ void caller_retake_terminal(const struct caller *caller)
     (void)sigprocmask(SIG_BLOCK, &stop, NULL);
     (void)tcsetpgrp(caller->terminal, getpgrp()); /* the terminal may be gone: nothing to retake */
 }
+
+/* With its default action, which also knows when stopping makes no sense: nobody to continue us. */
+void caller_stop(void)
+{
+    sigset_t stop;
+    (void)sigemptyset(&stop);
+    (void)sigaddset(&stop, SIGTSTP);
+    (void)raise(SIGTSTP);
+    (void)sigprocmask(SIG_UNBLOCK, &stop, NULL);
+    (void)sigprocmask(SIG_BLOCK, &stop, NULL);
+}

@@ -41,4 +41,7 @@ bool caller_signal_ends(int signal);
  * be: the end of a timer, a terminal's end to the leader of its session. `code` is its si_code. */
 bool caller_signal_reached_all(int signal, int code);
 
+/* Stops this process as SIGTSTP does where nobody takes care of it, until it is continued. */
+void caller_stop(void);
+
 #endif

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
@@ -37,4 +38,27 @@ int descriptors_close_from(int first)
     if (syscall(SYS_close_range, (unsigned)first, ~0U, 0U) == 0)
         return 0;
     return close_listed(first);
+}
+
+int descriptors_keep(int *kept, size_t count)
+{
+    const int end = 3 + (int)count;
+    int next = 3;
+    for (size_t index = 0; index < count; index++) {
+        if (kept[index] < 0)
+            continue;
+        /* Out of the way first, so that none is overwritten. */
+        int copy = fcntl(kept[index], F_DUPFD_CLOEXEC, end);
+        if (copy < 0)
+            return -errno;
+        kept[index] = copy;
+    }
+    for (size_t index = 0; index < count; index++) {
+        if (kept[index] < 0)
+            continue;
+        if (dup3(kept[index], next, O_CLOEXEC) < 0)
+            return -errno;
+        kept[index] = next++;
+    }
+    return descriptors_close_from(next);
 }

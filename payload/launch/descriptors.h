@@ -2,7 +2,13 @@
 #ifndef CVMFSEXEC_LAUNCH_DESCRIPTORS_H
 #define CVMFSEXEC_LAUNCH_DESCRIPTORS_H
 
+#include <stddef.h>
+
 /* Closes every descriptor from `first` on. 0 or a negative errno. */
 int descriptors_close_from(int first);
+
+/* Closes every descriptor above 2 but those in `kept`, which get the numbers from 3 on, written
+ * back there, and close on exec; -1 stays -1. 0 or a negative errno. */
+int descriptors_keep(int *kept, size_t count);
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "payload/base/scope.h"
@@ -123,11 +124,14 @@ static int execute(char **command)
 
 pid_t job_start(const struct job *job, struct error *error)
 {
+    const pid_t parent = getpid();
     pid_t pid = fork();
     if (pid < 0)
         return error_system(error, -errno, "starting a process for the command");
     if (pid > 0)
         return pid;
+    if (job->dies_with_us && (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent))
+        _exit(128 + SIGKILL);
     (void)enter_own_cvmfs(); /* when ours has no such directory, the job stays in the host's */
     int result = offer_requests(job);
     if (result == 0)

@@ -16,17 +16,6 @@
 #include "payload/launch/namespace.h"
 #include "payload/launch/processes.h"
 
-/* With its default action, which also knows when stopping makes no sense: nobody to continue us. */
-static void stop_like_everybody(void)
-{
-    sigset_t stop;
-    (void)sigemptyset(&stop);
-    (void)sigaddset(&stop, SIGTSTP);
-    (void)raise(SIGTSTP);
-    (void)sigprocmask(SIG_UNBLOCK, &stop, NULL);
-    (void)sigprocmask(SIG_BLOCK, &stop, NULL);
-}
-
 /* The status of waitpid(2), or a negative errno. */
 static int wait_for(pid_t child)
 {
@@ -47,7 +36,7 @@ static int wait_for(pid_t child)
         if (!caller_signal_reached_all(signal, info.si_code))
             (void)kill(child, signal); /* it may have ended just now */
         if (signal == SIGTSTP)
-            stop_like_everybody();
+            caller_stop();
     }
 }
 

@@ -1,11 +1,11 @@
-/* A message over a local socket with a descriptor along with it, unix(7). */
+/* A message over a local socket, perhaps with a descriptor along with it, unix(7). */
 #ifndef CVMFSEXEC_LAUNCH_PASSING_H
 #define CVMFSEXEC_LAUNCH_PASSING_H
 
 #include <stddef.h>
 #include <sys/types.h>
 
-/* Sends `length` bytes, at least one, and `descriptor`. 0 or a negative errno. */
+/* Sends `length` bytes, at least one, and `descriptor` unless it is -1. 0 or a negative errno. */
 int passing_send(int socket, const void *bytes, size_t length, int descriptor);
 
 /* Receives without waiting. The count of bytes, 0 when the other side is closed, or a negative

@@ -92,17 +92,17 @@ static int send_request(int socket, enum request_verb verb, const char *fqrn, in
     return passing_send(socket, packet, (size_t)length, reply);
 }
 
-int request_ask(enum request_verb verb, const char *fqrn, struct text *words, struct error *error)
+int request_ask_over(int socket, enum request_verb verb, const char *fqrn, struct text *words,
+                     struct error *error)
 {
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
         return error_system(error, -errno, "making a socket for the answer");
     auto_fd int ours = ends[0];
     auto_fd int theirs = ends[1];
-    int result = send_request(own_socket(), verb, fqrn, theirs);
+    int result = send_request(socket, verb, fqrn, theirs);
     if (result < 0)
-        return error_system(error, result,
-                            "asking cvmfsexec over the descriptor $" REQUEST_VARIABLE);
+        return error_system(error, result, "asking cvmfsexec");
     (void)close(steal_fd(&theirs)); /* only the answering end counts from now on */
     unsigned char code;
     if (file_read_full(ours, &code, 1) != 1)
@@ -116,4 +116,12 @@ int request_ask(enum request_verb verb, const char *fqrn, struct text *words, st
         words->bytes[length] = '\0';
     }
     return code;
+}
+
+int request_ask(enum request_verb verb, const char *fqrn, struct text *words, struct error *error)
+{
+    int result = request_ask_over(own_socket(), verb, fqrn, words, error);
+    if (result < 0)
+        (void)error_prefix(error, "over the descriptor $" REQUEST_VARIABLE); /* result is known */
+    return result;
 }

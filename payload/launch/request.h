@@ -48,4 +48,8 @@ bool request_is_possible(void);
  * negative errno when process 1 cannot be reached. */
 int request_ask(enum request_verb verb, const char *fqrn, struct text *words, struct error *error);
 
+/* The same over a socket of request_pair that was come by otherwise. */
+int request_ask_over(int socket, enum request_verb verb, const char *fqrn, struct text *words,
+                     struct error *error);
+
 #endif

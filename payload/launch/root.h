@@ -26,6 +26,11 @@ int root_prepare(struct root *root, const char *further, struct error *error);
  * descriptor or -1, than to "/". `name` may be NULL. 0 or a negative errno. */
 int root_return_to(const char *name, int old, struct error *error);
 
+/* Changes to the working directory of before, in a new mount namespace: by name, for the old
+ * directory itself is on a mount that is no longer part of the tree; but rather to `old`, its
+ * descriptor or -1, than to "/". `name` may be NULL. 0 or a negative errno. */
+int root_return_to(const char *name, int old, struct error *error);
+
 /* Closes that file system to writing, or opens it again, or leaves it as it is when it is so
  * already. 0 or a negative errno. */
 int root_set_writable(struct root *root, bool writable, struct error *error);
