@@ -15,6 +15,7 @@
 #include "payload/config/configuration.h"
 #include "payload/launch/client.h"
 #include "payload/launch/fusermount.h"
+#include "payload/launch/host_clients.h"
 #include "payload/launch/mount_table.h"
 
 static int repositories_directory(const struct paths *paths, struct text *directory)
@@ -160,22 +161,30 @@ int host_mounts_mount(const struct paths *paths, const struct caller *caller, co
     return mount_in_order(&plan, &layout, report, error);
 }
 
-static int unmount_one(const char *path, bool lazily, struct error *error)
+/* What is unmounted lazily may be in use for as long as it likes: nobody waits for its client. */
+static int unmount_one(const struct paths *paths, const char *path, bool lazily,
+                       struct error *error)
 {
     int result = fusermount_unmount(path, lazily, error);
-    if (result == 0)
-        (void)rmdir(path); /* an empty directory that stays hurts nobody */
-    return result;
+    if (result < 0)
+        return result;
+    if (!lazily)
+        host_clients_wait(paths, strrchr(path, '/') + 1);
+    (void)rmdir(path); /* an empty directory that stays hurts nobody */
+    return 0;
 }
 
-static int unmount_all(const struct strings *mounted, bool lazily, struct error *error)
+static int unmount_all(const struct paths *paths, const struct strings *mounted, bool lazily,
+                       struct error *error)
 {
     int result = 0;
     for (size_t index = mounted->count; index > 0; index--) {
-        int one = unmount_one(mounted->items[index - 1], lazily, result == 0 ? error : NULL);
+        int one = unmount_one(paths, mounted->items[index - 1], lazily, result == 0 ? error : NULL);
         if (result == 0)
             result = one;
     }
+    if (result == 0 && !lazily)
+        host_clients_wait(paths, NULL);
     return result;
 }
 
@@ -202,11 +211,11 @@ int host_mounts_unmount(const struct paths *paths, const char *name, bool lazily
     if (result < 0)
         return error_system(error, result, "reading the mount table");
     if (!name)
-        return unmount_all(&mounted, lazily, error);
+        return unmount_all(paths, &mounted, lazily, error);
     result = complete_name(&layout, name, &fqrn, error);
     if (result == 0)
         result = find_mounted(&layout, fqrn, &mounted, &path);
     if (result == 0)
         return error_set(error, -EINVAL, "%s is not mounted", fqrn);
-    return result < 0 ? result : unmount_one(path.bytes, lazily, error);
+    return result < 0 ? result : unmount_one(paths, path.bytes, lazily, error);
 }
