@@ -1,4 +1,4 @@
-/* A message over a local socket perhaps with a descriptor along with it, unix(7). */
+/* A message over a local socket, perhaps with a descriptor along with it, unix(7). */
 #ifndef CVMFSEXEC_LAUNCH_PASSING_H
 #define CVMFSEXEC_LAUNCH_PASSING_H
 

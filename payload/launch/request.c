@@ -102,7 +102,7 @@ int request_ask_over(int socket, enum request_verb verb, const char *fqrn, struc
     auto_fd int theirs = ends[1];
     int result = send_request(socket, verb, fqrn, theirs);
     if (result < 0)
-        return error_system(error, result, "asking cvmfsexec over descriptor %d", socket);
+        return error_system(error, result, "asking cvmfsexec");
     (void)close(steal_fd(&theirs)); /* only the answering end counts from now on */
     unsigned char code;
     if (file_read_full(ours, &code, 1) != 1)
@@ -121,5 +121,7 @@ int request_ask_over(int socket, enum request_verb verb, const char *fqrn, struc
 int request_ask(enum request_verb verb, const char *fqrn, struct text *words, struct error *error)
 {
     int result = request_ask_over(own_socket(), verb, fqrn, words, error);
+    if (result < 0)
+        (void)error_prefix(error, "over the descriptor $" REQUEST_VARIABLE); /* result is known */
     return result;
 }
