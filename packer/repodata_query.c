@@ -8,11 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "packer/missing_package.h"
 #include "packer/repodata_internal.h"
 #include "packer/repomd.h"
 #include "payload/base/scope.h"
-
-#define NAMED_VERSIONS 12 /* in a message */
 
 static void queue_release(Queue *queue)
 {
@@ -198,25 +197,20 @@ int repodata_versions(const struct repodata *repodata, const char *repository, c
     return 0;
 }
 
-/* The words for a package that is not there. */
 static int not_found(const struct repodata *repodata, const char *repository, const char *name,
                      const char *version, struct error *error)
 {
     auto_strings struct strings versions = STRINGS_INIT;
-    auto_text struct text list = TEXT_INIT;
     int result = repodata_versions(repodata, repository, name, &versions);
-    for (size_t index = 0; index < versions.count && index < NAMED_VERSIONS && result == 0; index++)
-        result = text_printf(&list, "%s%s", index > 0 ? ", " : "", versions.items[index]);
-    if (result == 0 && versions.count > NAMED_VERSIONS)
-        result = text_append_string(&list, ", ...");
     if (result < 0)
         return error_system(error, result, "looking for %s", name);
-    const char *where = repository ? repository : "the repositories";
-    if (list.length == 0)
-        return error_set(error, -ENOENT, "there is no package %s for %s in %s", name,
-                         repodata->architecture, where);
-    return error_set(error, -ENOENT, "there is no version %s of %s for %s in %s, but there is %s",
-                     version, name, repodata->architecture, where, list.bytes);
+    const struct missing_package missing = {
+        .name = name,
+        .architecture = repodata->architecture,
+        .version = version,
+        .where = repository ? repository : "the repositories",
+    };
+    return missing_package_error(&missing, &versions, error);
 }
 
 int repodata_find(const struct repodata *repodata, const char *repository, const char *name,
