@@ -64,3 +64,29 @@ int companion_find(const char *directory, const char *name, struct text *path, s
         result = text_append_string(path, found.bytes);
     return result < 0 ? error_system(error, result, "looking for %s", name) : 0;
 }
+
+/* 0, -ENOENT or -ENOMEM, with `path` in an undefined state for the last two. */
+static int find_along(const char *directories, const char *name, struct text *path)
+{
+    while (*directories) {
+        const size_t length = strcspn(directories, ":");
+        text_free(path);
+        if (text_append(path, directories, length) < 0 || text_printf(path, "/%s", name) < 0)
+            return -ENOMEM;
+        if (*directories == '/' && access(path->bytes, R_OK | X_OK) == 0)
+            return 0;
+        directories += length;
+        directories += *directories == ':';
+    }
+    return -ENOENT;
+}
+
+int companion_find_on_system(const char *name, struct text *path)
+{
+    const char *search_path = getenv("PATH");
+    auto_text struct text found = TEXT_INIT;
+    int result = find_along(search_path ? search_path : "", name, &found);
+    if (result == -ENOENT)
+        result = find_along("/usr/bin:/usr/sbin:/bin:/sbin", name, &found);
+    return result < 0 ? result : text_append_string(path, found.bytes);
+}

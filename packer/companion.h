@@ -18,4 +18,8 @@ int companion_workplace(const char *directory, struct text *place, struct error 
  * where it is not; -ENOMEM. */
 int companion_find(const char *directory, const char *name, struct text *path, struct error *error);
 
+/* Appends the path of a program of this system: along $PATH, and where programs of root are, which
+ * $PATH of a user may leave out. 0; -ENOENT, without words; -ENOMEM. */
+int companion_find_on_system(const char *name, struct text *path);
+
 #endif

@@ -114,6 +114,21 @@ static int check_commands(const struct command *command, const char *directory, 
     return result;
 }
 
+/* Not having it is no failure: only cvmfsexec -m needs it, and may find one on the node. */
+static int find_fuse2fs(const struct command *command, struct text *path, struct error *error)
+{
+    if (command->sing)
+        return 0;
+    int result = companion_find_on_system(TREE_FUSE2FS, path);
+    if (result != -ENOENT)
+        return result < 0 ? error_system(error, result, "looking for " TREE_FUSE2FS) : 0;
+    if (!command->quiet)
+        (void)fprintf(stderr, "makedist: without " TREE_FUSE2FS ", which this host does not have "
+                              "(package " TREE_FUSE2FS "): cvmfsexec -m will need that of the "
+                              "node\n");
+    return 0;
+}
+
 /* `directory`: of this program; `place`: where dist is to stand. */
 static enum status make_tree(const struct command *command, const char *directory,
                              const char *place)
@@ -135,12 +150,16 @@ static enum status make_tree(const struct command *command, const char *director
         result = companion_find(directory, TREE_CLIENT, &client, &error);
     if (result == 0)
         result = companion_find(directory, TREE_TRANSFER, &transfer, &error);
+    auto_text struct text fuse2fs = TEXT_INIT;
+    if (result == 0)
+        result = find_fuse2fs(command, &fuse2fs, &error);
     if (result < 0)
         return failure(&error);
     const struct tree_options options = {
         .directory = place,
         .client = client.bytes,
         .transfer = transfer.bytes,
+        .fuse2fs = fuse2fs.bytes,
         .machine = machine,
         .sing = command->sing,
     };
@@ -151,9 +170,10 @@ static enum status make_tree(const struct command *command, const char *director
         return failure(&error);
     char size[PROGRESS_SIZE_ROOM];
     if (!command->quiet)
-        (void)fprintf(stderr, "makedist: made %s/%s for %s: the native client, %zu libraries, %s\n",
-                      place, TREE_NAME, machine->name, made.libraries,
-                      progress_size(made.bytes, size));
+        (void)fprintf(stderr,
+                      "makedist: made %s/%s for %s: the native client, %s%zu libraries, %s\n",
+                      place, TREE_NAME, machine->name, fuse2fs.bytes ? TREE_FUSE2FS ", " : "",
+                      made.libraries, progress_size(made.bytes, size));
     return STATUS_DONE;
 }
 

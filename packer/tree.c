@@ -92,17 +92,27 @@ static int copy_library(const struct building *building, const struct library *l
     return copy_file(building, source, name.bytes, false, mode);
 }
 
-static int copy_client(const struct building *building, const struct tree_options *options)
+static int copy_fuse2fs(const struct building *building, const char *path, struct text *list)
+{
+    auto_free char *source = realpath(path, NULL);
+    if (!source)
+        return error_system(building->error, -errno, "finding %s", path);
+    if (text_printf(list, TREE_FUSE2FS " %s\n", source) < 0)
+        return error_system(building->error, -ENOMEM, "copying %s", source);
+    return copy_file(building, source, "usr/bin/" TREE_FUSE2FS, false, 0755);
+}
+
+static int copy_programs(const struct building *building, const struct tree_options *options)
 {
     auto_strings struct strings directories = STRINGS_INIT;
     int result =
         library_path_read("", options->machine->architecture, &directories, building->error);
     if (result < 0)
         return result;
-    const char *const programs[] = {options->client, options->transfer};
+    const char *const programs[] = {options->client, options->transfer, options->fuse2fs};
     const struct closure_request request = {
         .programs = programs,
-        .program_count = 2,
+        .program_count = options->fuse2fs ? 3 : 2,
         .extra = unnamed_libraries,
         .extra_count = 1,
         .directories = &directories,
@@ -115,6 +125,8 @@ static int copy_client(const struct building *building, const struct tree_option
         result =
             copy_file(building, options->transfer, LIBRARY_DIRECTORY "/" TREE_TRANSFER, true, 0644);
     auto_text struct text list = TEXT_INIT;
+    if (result == 0 && options->fuse2fs)
+        result = copy_fuse2fs(building, options->fuse2fs, &list);
     for (size_t index = 0; index < closure.count && result == 0; index++)
         result = copy_library(building, &closure.libraries[index], closure.loader, &list);
     if (result < 0 || !list.bytes) /* a static client has none */
@@ -151,7 +163,7 @@ int tree_make(const struct tree_options *options, struct tree_result *result, st
     (void)strncpy(stamp.machtype, options->machine->name, sizeof stamp.machtype - 1);
     failure = skeleton_write(stage.fd, options->machine, error);
     if (failure == 0)
-        failure = copy_client(&building, options);
+        failure = copy_programs(&building, options);
     if (failure == 0)
         failure = stamp_write(stage.fd, &stamp, error);
     if (failure == 0)

@@ -3,9 +3,11 @@
  *     .cvmfsexecdist                        stamp.h
  *     etc/os-release, etc/cvmfs, var        skeleton.h
  *     usr/bin/cvmfs2                        the client
+ *     usr/bin/fuse2fs                       for images, where this system has it
  *     usr/lib64/                            its loader and all its libraries, under the names they
  *                                           are asked for; no links
- *     usr/share/cvmfsexec/libraries         which file of this system each of them is a copy of
+ *     usr/share/cvmfsexec/libraries         which file of this system each of them is a copy of;
+ *                                           fuse2fs, too
  *
  * The tree may be moved, copied and used by anybody: it holds no path of its own. */
 #ifndef CVMFSEXEC_PACKER_TREE_H
@@ -25,10 +27,14 @@
 #define TREE_CLIENT "cvmfs2"
 #define TREE_TRANSFER "libcvmfsexec-transfer.so"
 
+/* The program of e2fsprogs that mounts file system images, by this name in a tree. */
+#define TREE_FUSE2FS "fuse2fs"
+
 struct tree_options {
     const char *directory;         /* in which the tree is made */
     const char *client;            /* path of TREE_CLIENT, the program */
     const char *transfer;          /* path of TREE_TRANSFER, which it loads */
+    const char *fuse2fs;           /* path of TREE_FUSE2FS, or NULL */
     const struct machine *machine; /* what the tree is for */
     bool sing;                     /* for singcvmfs */
 };
