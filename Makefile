@@ -193,9 +193,9 @@ fuzz: $(FUZZ_TARGETS:%=$(BUILD)/fuzz/fuzz_%)
 	done
 
 # What end-to-end tests need besides: a stand-in for the official client, with its libraries; the
-# smallest program that does what a start cannot do without.
+# smallest program that does what a start cannot do without; the packer's downloads on a command line.
 TEST_HELPERS := $(addprefix $(BUILD)/,official/cvmfs2 official/libcvmfs_fuse3_stub.so \
-	official/libcvmfs_fuse3_private.so.1 helpers/bare_start)
+	official/libcvmfs_fuse3_private.so.1 helpers/bare_start helpers/downloads)
 
 $(BUILD)/official/cvmfs2: $(BUILD)/native/tests/official/program.o
 	@mkdir -p $(@D)
@@ -210,6 +210,10 @@ $(BUILD)/official/libcvmfs_fuse3_stub.so: $(addprefix $(BUILD)/native/tests/offi
 $(BUILD)/helpers/%: $(BUILD)/static/tests/helpers/%.o
 	@mkdir -p $(@D)
 	$(STATIC_CC) $(STATIC_LDFLAGS) -o $@ $^
+$(BUILD)/helpers/downloads: $(BUILD)/native/tests/helpers/downloads.o $(BUILD)/native/packer.a \
+		$(BUILD)/native/base.a
+	@mkdir -p $(@D)
+	$(CC) $(NATIVE_LDFLAGS) -o $@ $^ $(PACKER_LIBS)
 
 # Tests. Unit tests are programs, end-to-end tests are scripts; both speak TAP.
 E2E_TESTS := $(wildcard tests/e2e/*.t)
