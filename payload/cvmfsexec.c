@@ -12,6 +12,7 @@
 #include "payload/launch/client_program.h"
 #include "payload/launch/command_line.h"
 #include "payload/launch/image.h"
+#include "payload/launch/mode.h"
 #include "payload/launch/outer.h"
 #include "payload/launch/paths.h"
 #include "payload/launch/process_one.h"
@@ -24,6 +25,7 @@ struct launch {
     struct command_line line;
     struct paths paths;
     struct caller caller;
+    struct mode mode;
     struct image image;
 };
 
@@ -37,7 +39,7 @@ static int be_process_one(void *context, bool pid_namespace, int lifeline)
 {
     struct launch *launch = context;
     struct error error = ERROR_INIT;
-    struct root root;
+    auto_root struct root root = {.directory = NULL};
     const bool with_image = launch->line.image != NULL;
     if (root_prepare(&root, with_image ? IMAGE_MOUNT_POINT : NULL, &error) < 0)
         return fail(&error, EXIT_REFUSED);
@@ -46,6 +48,7 @@ static int be_process_one(void *context, bool pid_namespace, int lifeline)
         return mounted < 0 ? fail(&error, EXIT_REFUSED) : 128 + mounted;
     const struct process_one_plan plan = {.paths = &launch->paths,
                                           .caller = &launch->caller,
+                                          .mode = &launch->mode,
                                           .root = &root,
                                           .repositories = &launch->line.repositories,
                                           .command = launch->line.command,
@@ -72,7 +75,7 @@ static int run_with_image(struct launch *launch, struct error *error)
     int result = image_open(&launch->image, launch->line.image, &launch->paths, &warning, error);
     say(&warning);
     if (result == 0)
-        result = outer_run(&launch->caller, be_process_one, launch, error);
+        result = outer_run(&launch->caller, &launch->mode, be_process_one, launch, error);
     image_close(&launch->image, &report);
     say(&report);
     return result;
@@ -84,10 +87,13 @@ static int run(struct command_line *line, struct error *error)
     int result = paths_find(&launch.paths, error);
     if (result < 0)
         return result;
-    result = caller_remember(&launch.caller, error);
+    result = mode_begin(&launch.mode, &launch.paths, error);
     if (result == 0)
-        result = line->image ? run_with_image(&launch, error)
-                             : outer_run(&launch.caller, be_process_one, &launch, error);
+        result = caller_remember(&launch.caller, error);
+    if (result == 0)
+        result = line->image
+                     ? run_with_image(&launch, error)
+                     : outer_run(&launch.caller, &launch.mode, be_process_one, &launch, error);
     paths_free(&launch.paths);
     return result;
 }

@@ -11,6 +11,7 @@
 #include "payload/launch/caller.h"
 #include "payload/launch/fqrn.h"
 #include "payload/launch/host_mounts.h"
+#include "payload/launch/mode.h"
 #include "payload/launch/paths.h"
 #include "payload/launch/request.h"
 
@@ -24,7 +25,10 @@ static int mount_on_host(const char *fqrn, struct text *report, struct error *er
 {
     auto_paths struct paths paths = PATHS_INIT;
     struct caller caller;
-    int result = paths_find(&paths, error);
+    enum mode_number mode;
+    int result = mode_read(&mode, error); /* on the plain host there is only one */
+    if (result == 0)
+        result = paths_find(&paths, error);
     if (result == 0)
         result = caller_remember(&caller, error);
     if (result == 0)

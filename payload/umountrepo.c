@@ -11,6 +11,7 @@
 #include "payload/base/text.h"
 #include "payload/launch/fqrn.h"
 #include "payload/launch/host_mounts.h"
+#include "payload/launch/mode.h"
 #include "payload/launch/paths.h"
 #include "payload/launch/request.h"
 
@@ -86,7 +87,10 @@ static int understand(char **arguments, struct wish *wish, struct error *error)
 static int unmount_on_host(const struct wish *wish, struct error *error)
 {
     auto_paths struct paths paths = PATHS_INIT;
-    int result = paths_find(&paths, error);
+    enum mode_number mode;
+    int result = mode_read(&mode, error); /* on the plain host there is only one */
+    if (result == 0)
+        result = paths_find(&paths, error);
     if (result < 0)
         return result;
     return host_mounts_unmount(&paths, wish->fqrn, wish->lazily, error);

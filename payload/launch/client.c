@@ -147,7 +147,7 @@ static int become_client(const struct client_plan *plan, const char *configurati
     if (text_printf(&mount_point, "%s/%s", plan->repositories, plan->fqrn) < 0 ||
         text_printf(&options, "config=%s%s", configuration, settings.debug ? ",debug" : "") < 0)
         return error_system(error, -ENOMEM, "preparing the client");
-    int device = plan->mount(mount_point.bytes, settings.check_permissions, error);
+    int device = mode_mount(plan->mode, mount_point.bytes, settings.check_permissions, error);
     if (device < 0)
         return device;
     result = hand_over_device(device, error);

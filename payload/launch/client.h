@@ -9,10 +9,8 @@
 #include "payload/base/error.h"
 #include "payload/base/text.h"
 #include "payload/launch/caller.h"
+#include "payload/launch/mode.h"
 #include "payload/launch/paths.h"
-
-/* How a repository is mounted: fuse_mount or fusermount_mount. */
-typedef int client_mount(const char *path, bool check_permissions, struct error *error);
 
 /* What to start. All strings must outlive the start only. */
 struct client_plan {
@@ -22,7 +20,7 @@ struct client_plan {
     const char *repositories;  /* the directory of mount points: "/cvmfs" or "<dist>/cvmfs" */
     const char *configuration; /* the directory for the flat configuration file, which must not have
                                   a ':' or ',' in its path unless it is the working directory "." */
-    client_mount *mount;
+    const struct mode *mode;   /* how it is mounted */
 };
 
 /* A client that was started and has not reported yet. */

@@ -8,49 +8,106 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "payload/base/file.h"
 #include "payload/base/scope.h"
+#include "payload/launch/diagnosis.h"
 #include "payload/launch/passing.h"
 
-#define NOT_FOUND 127
+/* Behind $PATH, which a batch system may have cut short. The last is where NixOS keeps setuid
+ * programs. */
+#define USUAL_PLACES "/usr/bin:/bin:/usr/local/bin:/usr/sbin:/sbin:/run/wrappers/bin"
+#define WORDS_LIMIT 1024
 
-static void execute(char **words)
+static bool is_program(const char *path, struct stat *status)
 {
-    static const char *const programs[] = {"fusermount3", "/usr/bin/fusermount3", "fusermount",
-                                           "/usr/bin/fusermount"};
-    for (size_t index = 0; index < sizeof programs / sizeof *programs; index++)
-        (void)execvp(programs[index], words);
+    return stat(path, status) == 0 && S_ISREG(status->st_mode) && access(path, X_OK) == 0;
 }
 
-/* 0 when the program says so, -ENOENT when there is none, -EIO when it failed. */
-static int run(char **words, int socket, struct error *error)
+static bool gives_privilege(const struct stat *status)
 {
-    pid_t pid = fork();
+    return status->st_uid == 0 && (status->st_mode & S_ISUID);
+}
+
+/* 1 when one gives privilege: its path is in `path`; 0 when none does: the first one's is in
+ * `plain` unless something is there already; or -ENOMEM. */
+static int look_for(const char *name, const char *places, struct text *path, struct text *plain)
+{
+    for (const char *place = places + strspn(places, ":"); *place; place += strspn(place, ":")) {
+        const size_t length = strcspn(place, ":");
+        auto_text struct text candidate = TEXT_INIT;
+        struct stat status;
+        if (text_append(&candidate, place, length) < 0 || text_printf(&candidate, "/%s", name) < 0)
+            return -ENOMEM;
+        place += length;
+        if (!is_program(candidate.bytes, &status))
+            continue;
+        if (gives_privilege(&status))
+            return text_append_string(path, candidate.bytes) < 0 ? -ENOMEM : 1;
+        if (plain->length == 0 && text_append_string(plain, candidate.bytes) < 0)
+            return -ENOMEM;
+    }
+    return 0;
+}
+
+int fusermount_find(struct text *path)
+{
+    static const char *const names[] = {"fusermount3", "fusermount"};
+    const char *search = getenv("PATH");
+    auto_text struct text places = TEXT_INIT;
+    auto_text struct text plain = TEXT_INIT;
+    if (text_printf(&places, "%s:" USUAL_PLACES, search ? search : "") < 0)
+        return -ENOMEM;
+    for (size_t index = 0; index < sizeof names / sizeof *names; index++) {
+        int result = look_for(names[index], places.bytes, path, &plain);
+        if (result != 0)
+            return result < 0 ? result : 0;
+    }
+    if (plain.length == 0)
+        return -ENOENT;
+    return text_append_string(path, plain.bytes);
+}
+
+/* In the child: returns only when it fails. */
+static void execute(char **words, int socket, int said)
+{
+    auto_text struct text program = TEXT_INIT;
+    char number[16];
+    (void)snprintf(number, sizeof number, "%d", socket); /* a number fits */
+    if (socket >= 0 && (fcntl(socket, F_SETFD, 0) < 0 || setenv("_FUSE_COMMFD", number, 1) < 0))
+        return;
+    if (fusermount_find(&program) == 0 && dup2(said, STDERR_FILENO) >= 0)
+        (void)execv(program.bytes, words);
+}
+
+/* 0 when the program says so; else -EIO, with what it had to say. */
+static int run(char **words, int socket, char said[static WORDS_LIMIT], struct error *error)
+{
+    said[0] = '\0';
+    auto_fd int file = memfd_create("fusermount", MFD_CLOEXEC);
+    pid_t pid = file < 0 ? -1 : fork();
     if (pid < 0)
         return error_system(error, -errno, "starting fusermount");
     if (pid == 0) {
-        char number[16];
-        (void)snprintf(number, sizeof number, "%d", socket);
-        if (socket < 0 ||
-            (fcntl(socket, F_SETFD, 0) == 0 && setenv("_FUSE_COMMFD", number, 1) == 0))
-            execute(words);
-        _exit(NOT_FOUND);
+        execute(words, socket, file);
+        _exit(127);
     }
     int status;
     while (waitpid(pid, &status, 0) < 0) {
         if (errno != EINTR)
             return error_system(error, -errno, "waiting for fusermount");
     }
-    if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_FOUND)
-        return error_set(error, -ENOENT,
-                         "neither fusermount3 nor fusermount can be executed (root can install "
-                         "them with the package fuse3)");
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        return error_set(error, -EIO, "fusermount failed");
-    return 0;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+        return 0;
+    ssize_t length = file_pread_full(file, said, WORDS_LIMIT - 1, 0);
+    said[length < 0 ? 0 : length] = '\0';
+    said[strcspn(said, "\n")] = '\0'; /* its first line has the reason */
+    return error_set(error, -EIO, "%s", said[0] ? said : "fusermount failed");
 }
 
 int fusermount_mount(const char *path, bool check_permissions, struct error *error)
@@ -67,9 +124,10 @@ int fusermount_mount(const char *path, bool check_permissions, struct error *err
     if (!where)
         return error_system(error, -ENOMEM, "mounting %s", path);
     char *words[] = {name, option, check_permissions ? checking : plain, end, where, NULL};
-    int result = run(words, theirs, error);
+    char said[WORDS_LIMIT];
+    int result = run(words, theirs, said, error);
     if (result < 0)
-        return error_prefix(error, "mounting %s", path);
+        return diagnosis_fusermount(said, error);
     int device = -1;
     char byte;
     if (passing_receive(ours, &byte, 1, &device) < 0 || device < 0)
@@ -84,6 +142,7 @@ int fusermount_unmount(const char *path, bool lazily, struct error *error)
     if (!where)
         return error_system(error, -ENOMEM, "unmounting %s", path);
     char *words[] = {name, lazily ? unmount_lazily : unmount, end, where, NULL};
-    int result = run(words, -1, error);
+    char said[WORDS_LIMIT];
+    int result = run(words, -1, said, error);
     return result < 0 ? error_prefix(error, "unmounting %s", path) : 0;
 }

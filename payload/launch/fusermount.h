@@ -5,6 +5,12 @@
 #include <stdbool.h>
 
 #include "payload/base/error.h"
+#include "payload/base/text.h"
+
+/* Appends the path of fusermount3 or, where there is only that, fusermount: in $PATH, and in the
+ * places where distributions have it. One that has root's set-user-ID bit goes before one that has
+ * not, since environments of packages bring copies without. 0, -ENOENT or -ENOMEM. */
+int fusermount_find(struct text *path);
 
 /* Like fuse_mount(), for a caller without any privilege. It shows as type "fuse" of "/dev/fuse".
  * What the program has to say it says on standard error. The descriptor or a negative errno. */

@@ -17,6 +17,8 @@
 #include "payload/launch/fusermount.h"
 #include "payload/launch/host_clients.h"
 #include "payload/launch/mount_table.h"
+#include "payload/launch/run_directory.h"
+#include "payload/launch/stale_mounts.h"
 
 static int repositories_directory(const struct paths *paths, struct text *directory)
 {
@@ -32,8 +34,7 @@ static int look_at(const char *directory, const char *path, struct error *error)
         return error_system(error, result, "reading the mount table");
     if (!strings_contain(&mounted, path))
         return 0;
-    struct stat status;
-    if (stat(path, &status) == 0 || errno != ENOTCONN)
+    if (!mount_is_stale(path))
         return 1;
     result = fusermount_unmount(path, true, error);
     return result < 0 ? error_prefix(error, "the client of %s is gone", path) : 0;
@@ -147,17 +148,21 @@ int host_mounts_mount(const struct paths *paths, const struct caller *caller, co
         return error_system(error, -ENOMEM, "mounting %s", name);
     const struct configuration_layout layout = {
         .dist = paths->dist, .log = paths->log, .repositories = directory.bytes};
-    int result = change_to_run_directory(paths, error);
+    auto_fd int use = -1;
+    int result = stale_mounts_begin_use(directory.bytes, &use, error);
+    if (result == 0)
+        result = change_to_run_directory(paths, error);
     if (result == 0)
         result = complete_name(&layout, name, &fqrn, error);
     if (result < 0)
         return result;
+    const struct mode mode = MODE_HOST_INIT;
     const struct client_plan plan = {.paths = paths,
                                      .caller = caller,
                                      .fqrn = fqrn,
                                      .repositories = directory.bytes,
                                      .configuration = ".",
-                                     .mount = fusermount_mount};
+                                     .mode = &mode};
     return mount_in_order(&plan, &layout, report, error);
 }
 
@@ -165,7 +170,7 @@ int host_mounts_mount(const struct paths *paths, const struct caller *caller, co
 static int unmount_one(const struct paths *paths, const char *path, bool lazily,
                        struct error *error)
 {
-    int result = fusermount_unmount(path, lazily, error);
+    int result = fusermount_unmount(path, lazily || mount_is_stale(path), error);
     if (result < 0)
         return result;
     if (!lazily)
@@ -206,6 +211,10 @@ int host_mounts_unmount(const struct paths *paths, const char *name, bool lazily
         return error_system(error, -ENOMEM, "unmounting");
     const struct configuration_layout layout = {
         .dist = paths->dist, .log = paths->log, .repositories = directory.bytes};
+    if (!name) {
+        stale_mounts_remove(directory.bytes);
+        run_directory_remove_stale(paths);
+    }
     auto_strings struct strings mounted = STRINGS_INIT;
     int result = mount_table_read(directory.bytes, &mounted);
     if (result < 0)

@@ -13,7 +13,6 @@
 #include "payload/base/file.h"
 #include "payload/base/scope.h"
 #include "payload/config/configuration.h"
-#include "payload/launch/fuse_mount.h"
 
 /* One process inside that waits for an answer. */
 struct waiter {
@@ -36,7 +35,7 @@ static struct client_plan entry_plan(const struct mounts *mounts, const struct m
                                 .fqrn = entry->fqrn,
                                 .repositories = ROOT_REPOSITORIES,
                                 .configuration = ROOT_REPOSITORIES,
-                                .mount = fuse_mount};
+                                .mode = mounts->mode};
 }
 
 static struct mount_entry *entry_find(const struct mounts *mounts, const char *fqrn)
@@ -199,7 +198,7 @@ int mounts_child_ended(struct mounts *mounts, pid_t pid, int wait_status, struct
     answer_waiters(entry, code, &report);
     if (code != 0) {
         /* The client may have failed before or after it was mounted. */
-        (void)umount2(entry->path, MNT_DETACH);
+        (void)mode_unmount(mounts->mode, entry->path, MNT_DETACH);
         entry_remove(mounts, entry);
     }
     if (code != 0 && !asked_for && mounts->failure == 0)
@@ -215,9 +214,10 @@ static int unmount_entry(struct mounts *mounts, struct mount_entry *entry, bool 
 {
     if (entry->run.pid >= 0)
         return error_set(error, -EBUSY, "%s is just being mounted", entry->fqrn);
-    if (umount2(entry->path, lazily ? MNT_DETACH : 0) < 0)
-        return error_system(error, -errno, "unmounting %s", entry->path);
-    int result = root_set_writable(mounts->root, true, error);
+    int result = mode_unmount(mounts->mode, entry->path, lazily ? MNT_DETACH : 0);
+    if (result < 0)
+        return error_system(error, result, "unmounting %s", entry->path);
+    result = root_set_writable(mounts->root, true, error);
     entry_remove(mounts, entry);
     return result == 0 ? end_writing(mounts, error) : result;
 }
@@ -270,8 +270,8 @@ void mounts_give_up(struct mounts *mounts)
 bool mounts_end(struct mounts *mounts)
 {
     for (const struct mount_entry *entry = mounts->first; entry; entry = entry->next)
-        (void)umount2(entry->path,
-                      MNT_FORCE | MNT_DETACH); /* what fails, ends with the namespace */
+        (void)mode_unmount(mounts->mode, entry->path,
+                           MNT_FORCE | MNT_DETACH); /* what fails, ends with the namespace */
     return mounts->first != NULL;
 }
 

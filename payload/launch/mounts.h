@@ -11,6 +11,7 @@
 #include "payload/base/text.h"
 #include "payload/launch/caller.h"
 #include "payload/launch/client.h"
+#include "payload/launch/mode.h"
 #include "payload/launch/paths.h"
 #include "payload/launch/request.h"
 #include "payload/launch/root.h"
@@ -20,6 +21,7 @@ struct mount_entry; /* one repository */
 struct mounts {
     const struct paths *paths;
     const struct caller *caller;
+    const struct mode *mode;
     struct root *root;
     struct mount_entry *first; /* in the order of mounting, latest first */
     size_t starting;           /* how many clients have not reported yet */

@@ -7,6 +7,7 @@
 
 #include "payload/base/error.h"
 #include "payload/launch/caller.h"
+#include "payload/launch/mode.h"
 
 /* What process 1 does: called in it, with its namespaces settled; what it returns is its exit code.
  * `pid_namespace` and `lifeline` are those of struct process_one_plan. */
@@ -16,7 +17,7 @@ typedef int outer_inside(void *context, bool pid_namespace, int lifeline);
  * When this process is killed, process 1 and everything under it is; when process 1 is killed, so
  * is everything under it. The exit code, 128+N when signal N ended process 1, or a negative errno.
  */
-int outer_run(const struct caller *caller, outer_inside *inside, void *context,
+int outer_run(const struct caller *caller, struct mode *mode, outer_inside *inside, void *context,
               struct error *error);
 
 #endif

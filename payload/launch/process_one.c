@@ -159,6 +159,7 @@ static int run_job(struct process_one *one, int job_requests, struct error *erro
 {
     const struct job job = {.paths = one->plan->paths,
                             .caller = one->plan->caller,
+                            .directory = one->plan->root->directory,
                             .command = one->plan->command,
                             .requests = job_requests};
     one->job = job_start(&job, error);
@@ -183,6 +184,9 @@ static long long milliseconds_now(void)
  * left to the end of the namespace, but find their file system unmounted and end by themselves. */
 static void end_clients(struct process_one *one)
 {
+    /* What the job left behind could keep a file system in use that was mounted outside. */
+    if (mode_is_outside(one->plan->mode))
+        (void)processes_kill_others(-1, one->plan->paths->dist);
     if (!mounts_end(&one->mounts) ||
         processes_add_children(&one->clients, one->plan->paths->dist) < 0)
         return;
@@ -247,7 +251,10 @@ int process_one_run(const struct process_one_plan *plan, struct text *report, st
         return error_system(error, -ENOMEM, "preparing the environment");
     struct process_one one = {
         .plan = plan,
-        .mounts = {.paths = plan->paths, .caller = plan->caller, .root = plan->root},
+        .mounts = {.paths = plan->paths,
+                   .caller = plan->caller,
+                   .mode = plan->mode,
+                   .root = plan->root},
         .signals = signal_fd,
         .requests = -1,
         .job = -1};

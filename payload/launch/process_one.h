@@ -8,6 +8,7 @@
 #include "payload/base/strings.h"
 #include "payload/base/text.h"
 #include "payload/launch/caller.h"
+#include "payload/launch/mode.h"
 #include "payload/launch/paths.h"
 #include "payload/launch/root.h"
 
@@ -15,6 +16,7 @@
 struct process_one_plan {
     const struct paths *paths;
     const struct caller *caller;
+    const struct mode *mode;
     struct root *root;
     const struct strings *repositories;
     char **command;     /* see struct job */

@@ -92,11 +92,23 @@ void processes_remove(struct processes *processes, pid_t pid)
     }
 }
 
-int processes_kill_all(void)
+static int remove_children_below(struct processes *processes, const char *directory)
+{
+    auto_processes struct processes below = PROCESSES_INIT;
+    int result = directory ? processes_add_children(&below, directory) : 0;
+    for (size_t index = 0; index < below.count; index++)
+        processes_remove(processes, below.pids[index]);
+    return result;
+}
+
+int processes_kill_others(pid_t spared, const char *spared_below)
 {
     for (;;) {
         auto_processes struct processes children = PROCESSES_INIT;
         int result = processes_add_children(&children, NULL);
+        processes_remove(&children, spared);
+        if (result == 0)
+            result = remove_children_below(&children, spared_below);
         if (result < 0 || children.count == 0)
             return result;
         for (size_t index = 0; index < children.count; index++)
@@ -104,6 +116,11 @@ int processes_kill_all(void)
         for (size_t index = 0; index < children.count; index++)
             (void)waitpid(children.pids[index], NULL, 0);
     }
+}
+
+int processes_kill_all(void)
+{
+    return processes_kill_others(-1, NULL);
 }
 
 void processes_free(struct processes *processes)

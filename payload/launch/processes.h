@@ -23,9 +23,13 @@ int processes_add_children(struct processes *processes, const char *below);
 /* Takes out a process, if it is there. */
 void processes_remove(struct processes *processes, pid_t pid);
 
-/* Kills all children, and with a "child subreaper" (prctl(2)) their children in turn, until none is
- * left. 0 or a negative errno. */
+/* Kills all children, and with a "child subreaper" (prctl(2)) or as process 1 their children in
+ * turn, until none is left. 0 or a negative errno. */
 int processes_kill_all(void);
+
+/* The same, but spares the child `spared`, unless it is -1, and those whose executable is in the
+ * directory `spared_below` or under it, unless that is NULL. */
+int processes_kill_others(pid_t spared, const char *spared_below);
 
 void processes_free(struct processes *processes);
 
