@@ -59,17 +59,12 @@ static int withhold_requests(const struct job *job)
     return failures ? -ENOMEM : 0;
 }
 
-/* A working directory below the host's own /cvmfs is covered by now; the same name leads to ours.
- */
-static int enter_own_cvmfs(void)
+/* A name in the host's own /cvmfs leads into ours, if that has the same. */
+static int enter(const char *directory)
 {
-    static const char top[] = ROOT_REPOSITORIES;
-    const size_t length = sizeof top - 1;
-    auto_free char *directory = getcwd(NULL, 0);
-    if (!directory || strncmp(directory, top, length) != 0 ||
-        (directory[length] != '/' && directory[length] != '\0'))
-        return 0;
-    return chdir(directory) < 0 ? -errno : 0;
+    if (directory && chdir(directory) < 0 && chdir(ROOT_REPOSITORIES) < 0)
+        return -errno;
+    return 0;
 }
 
 /* What a shell does with a script that has no "#!" line. */
@@ -132,8 +127,9 @@ pid_t job_start(const struct job *job, struct error *error)
         return pid;
     if (job->dies_with_us && (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent))
         _exit(128 + SIGKILL);
-    (void)enter_own_cvmfs(); /* when ours has no such directory, the job stays in the host's */
-    int result = offer_requests(job);
+    int result = enter(job->directory);
+    if (result == 0)
+        result = offer_requests(job);
     if (result == 0)
         result = withhold_requests(job);
     if (result == 0)

@@ -12,9 +12,10 @@
 struct job {
     const struct paths *paths;
     const struct caller *caller;
-    char **command;    /* its words, then NULL; none at all means $SHELL */
-    int requests;      /* the job's end of the request sockets, or -1 */
-    bool dies_with_us; /* it is killed when the process is that starts it */
+    const char *directory; /* where it begins; NULL: the working directory */
+    char **command;        /* its words, then NULL; none at all means $SHELL */
+    int requests;          /* the job's end of the request sockets, or -1 */
+    bool dies_with_us;     /* it is killed when the process is that starts it */
 };
 
 /* Gives $BEARER_TOKEN_FILE its default, for the job and for the clients, which look for tokens on

@@ -30,7 +30,7 @@ static int try_namespaces(void *context, struct error *error)
 static int try_cvmfs(void *context, struct error *error)
 {
     int result = try_namespaces(context, error);
-    struct root root;
+    auto_root struct root root = {.directory = NULL};
     return result < 0 ? result : root_prepare(&root, NULL, error);
 }
 

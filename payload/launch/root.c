@@ -13,6 +13,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -134,6 +135,13 @@ static int change_root(int new_root, struct error *error)
     return 0;
 }
 
+static bool is_in_repositories(const char *path)
+{
+    const size_t length = sizeof ROOT_REPOSITORIES - 1;
+    return path && strncmp(path, ROOT_REPOSITORIES, length) == 0 &&
+           (path[length] == '/' || path[length] == '\0');
+}
+
 int root_return_to(const char *name, int old, struct error *error)
 {
     if (name && chdir(name) == 0)
@@ -145,10 +153,11 @@ int root_return_to(const char *name, int old, struct error *error)
     return 0;
 }
 
-static int replace_root(const char *further, struct error *error)
+static int replace_root(const char *directory, const char *further, struct error *error)
 {
-    auto_free char *directory = getcwd(NULL, 0);
-    auto_fd int old_directory = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    /* The host's /cvmfs is not to be seen any more, not even as a working directory. */
+    auto_fd int old_directory =
+        is_in_repositories(directory) ? -1 : open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
     int result = mount_tmpfs("/", error);
     if (result < 0)
         return result;
@@ -163,23 +172,47 @@ static int replace_root(const char *further, struct error *error)
     return result;
 }
 
-/* Not behind a link: there the mounts would have other names. */
-static bool host_has_directory(const char *path)
+static bool is_empty(const char *path)
 {
+    auto_directory DIR *directory = opendir(path);
+    const struct dirent *entry = directory ? readdir(directory) : NULL;
+    while (entry && (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0))
+        entry = readdir(directory);
+    return directory && !entry;
+}
+
+/* Whether a file system over `path` hides all that the host has there. What is mounted on it or in
+ * it would still be in the mount table, and in the way of those who count mounts. Behind a link our
+ * mounts would have other names. */
+static bool can_be_covered(const char *path)
+{
+    struct stat root;
     struct stat status;
-    return lstat(path, &status) == 0 && S_ISDIR(status.st_mode);
+    return stat("/", &root) == 0 && lstat(path, &status) == 0 && S_ISDIR(status.st_mode) &&
+           status.st_dev == root.st_dev && is_empty(path);
+}
+
+static int cover(const char *further, struct error *error)
+{
+    int result = mount_tmpfs(ROOT_REPOSITORIES, error);
+    return result == 0 && further ? mount_tmpfs(further, error) : result;
 }
 
 int root_prepare(struct root *root, const char *further, struct error *error)
 {
-    root->writable = true;
-    if (!host_has_directory(ROOT_REPOSITORIES) || (further && !host_has_directory(further))) {
-        root->mount_point = "/";
-        return replace_root(further, error);
-    }
-    root->mount_point = ROOT_REPOSITORIES;
-    int result = mount_tmpfs(ROOT_REPOSITORIES, error);
-    return result == 0 && further ? mount_tmpfs(further, error) : result;
+    auto_free char *directory = getcwd(NULL, 0);
+    const bool covered = can_be_covered(ROOT_REPOSITORIES) && (!further || can_be_covered(further));
+    *root = (struct root){.mount_point = covered ? ROOT_REPOSITORIES : "/", .writable = true};
+    int result = covered ? cover(further, error) : replace_root(directory, further, error);
+    if (result == 0 && is_in_repositories(directory))
+        root->directory = steal_pointer(directory);
+    return result;
+}
+
+void root_free(struct root *root)
+{
+    free(root->directory);
+    root->directory = NULL;
 }
 
 int root_set_writable(struct root *root, bool writable, struct error *error)
