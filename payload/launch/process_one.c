@@ -21,6 +21,7 @@
 #include "payload/launch/request.h"
 
 #define CLIENTS_END_SECONDS 5
+#define GUESTS_END_SECONDS 5
 
 struct process_one {
     const struct process_one_plan *plan;
@@ -39,6 +40,8 @@ static void take_signal(struct process_one *one, const struct signalfd_siginfo *
     if (one->job > 0) {
         if (!caller_signal_reached_all((int)info->ssi_signo, info->ssi_code))
             (void)kill(one->job, (int)info->ssi_signo); /* it may have ended just now */
+    } else if (one->plan->session && info->ssi_signo == SIGHUP) {
+        return; /* a session outlives the terminal it was started from */
     } else if (caller_signal_ends((int)info->ssi_signo)) {
         one->ended_by = (int)info->ssi_signo;
     }
@@ -74,49 +77,61 @@ static int take_signals(struct process_one *one, struct error *error)
     return 0;
 }
 
-static void take_request(struct process_one *one)
+/* One request that has arrived on `socket`; -EPIPE when no more can come. */
+static int take_request(void *context, int socket)
 {
+    struct process_one *one = context;
     struct request request;
     struct error error = ERROR_INIT;
-    int result = request_receive(one->requests, &request);
-    if (result == -EPIPE) {
-        (void)close(steal_fd(&one->requests));
-    } else if (result == 0) {
-        if (request.verb == REQUEST_MOUNT)
-            (void)mounts_start(&one->mounts, request.fqrn, request.reply, &error); /* answers */
-        else
-            mounts_answer_unmount(&one->mounts, &request);
-    }
+    int result = request_receive(socket, &request);
+    if (result < 0)
+        return result;
+    if (request.verb == REQUEST_MOUNT)
+        (void)mounts_start(&one->mounts, request.fqrn, request.reply, &error); /* answers */
+    else
+        mounts_answer_unmount(&one->mounts, &request);
+    return 0;
 }
 
 /* Waits for one event and deals with it; at most for `milliseconds`, or forever when negative. */
 static int step(struct process_one *one, int milliseconds, struct error *error)
 {
+    struct session_keeper *session = one->plan->session;
+    const int session_events = session ? session_keeper_descriptor(session) : -1;
     struct pollfd sources[] = {{.fd = one->signals, .events = POLLIN},
                                {.fd = one->requests, .events = POLLIN},
-                               {.fd = one->plan->lifeline, .events = POLLIN}};
+                               {.fd = one->abandoned ? -1 : one->plan->lifeline, .events = POLLIN},
+                               {.fd = session_events, .events = POLLIN}};
     int count = poll(sources, sizeof sources / sizeof *sources, milliseconds);
     if (count < 0 && errno != EINTR)
         return error_system(error, -errno, "waiting for events");
     if (count <= 0)
         return 0;
     int result = sources[0].revents ? take_signals(one, error) : 0;
-    if (sources[1].revents)
-        take_request(one);
+    if (sources[1].revents && take_request(one, one->requests) == -EPIPE)
+        (void)close(steal_fd(&one->requests));
     if (sources[2].revents)
         one->abandoned = true;
+    if (result == 0 && sources[3].revents)
+        result = session_keeper_step(session, take_request, one, error);
     return result;
+}
+
+static bool is_interrupted(const struct process_one *one)
+{
+    const struct session_keeper *session = one->plan->session;
+    return one->abandoned || one->ended_by || (session && session_keeper_is_over(session));
 }
 
 static bool must_end(const struct process_one *one)
 {
-    return one->abandoned || one->ended_by || one->mounts.failure;
+    return is_interrupted(one) || one->mounts.failure;
 }
 
 static int wait_for_mounts(struct process_one *one, struct error *error)
 {
     int result = 0;
-    while (result == 0 && one->mounts.starting > 0 && !one->abandoned && !one->ended_by)
+    while (result == 0 && one->mounts.starting > 0 && !is_interrupted(one))
         result = step(one, -1, error);
     return result;
 }
@@ -180,6 +195,47 @@ static long long milliseconds_now(void)
     return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
+static bool has_clients(const struct process_one *one)
+{
+    return one->clients.count > 0;
+}
+
+static bool has_guests(const struct process_one *one)
+{
+    return session_keeper_has_guests(one->plan->session);
+}
+
+static void step_while(struct process_one *one, bool (*holds)(const struct process_one *),
+                       int seconds)
+{
+    const long long end = milliseconds_now() + 1000LL * seconds;
+    for (int result = 0; result == 0 && holds(one);) {
+        long long left = end - milliseconds_now();
+        if (left <= 0)
+            return;
+        result = step(one, (int)left, NULL);
+    }
+}
+
+/* Where there is no pid namespace, nobody else could end them either. */
+static void end_guests(struct process_one *one)
+{
+    session_keeper_end_guests(one->plan->session, false);
+    step_while(one, has_guests, GUESTS_END_SECONDS);
+    session_keeper_end_guests(one->plan->session, true);
+    step_while(one, has_guests, GUESTS_END_SECONDS);
+}
+
+static int serve_session(struct process_one *one, struct error *error)
+{
+    int result = 0;
+    session_keeper_ready(one->plan->session);
+    while (result == 0 && !is_interrupted(one))
+        result = step(one, -1, error);
+    end_guests(one);
+    return result;
+}
+
 /* The official client rebuilds the index of its cache after it was killed: so the clients are not
  * left to the end of the namespace, but find their file system unmounted and end by themselves. */
 static void end_clients(struct process_one *one)
@@ -190,14 +246,8 @@ static void end_clients(struct process_one *one)
     if (!mounts_end(&one->mounts) ||
         processes_add_children(&one->clients, one->plan->paths->dist) < 0)
         return;
-    const long long end = milliseconds_now() + 1000LL * CLIENTS_END_SECONDS;
-    int result = reap_children(one, NULL);
-    while (result == 0 && one->clients.count > 0) {
-        long long left = end - milliseconds_now();
-        if (left <= 0)
-            return;
-        result = step(one, (int)left, NULL);
-    }
+    if (reap_children(one, NULL) == 0)
+        step_while(one, has_clients, CLIENTS_END_SECONDS);
 }
 
 /* Without a pid namespace what is left must be killed by hand. */
@@ -217,6 +267,8 @@ static int run(struct process_one *one, struct error *error)
         return result;
     }
     say_warnings(one);
+    if (one->plan->session)
+        return serve_session(one, error);
     if (one->plan->take_requests) {
         result = request_pair(ends);
         if (result < 0)
@@ -234,6 +286,8 @@ static int exit_code(const struct process_one *one)
         return 128 + one->ended_by;
     if (one->abandoned)
         return 128 + SIGKILL;
+    if (one->plan->session)
+        return 0;
     return WIFSIGNALED(one->job_status) ? 128 + WTERMSIG(one->job_status)
                                         : WEXITSTATUS(one->job_status);
 }
