@@ -102,14 +102,16 @@ static void keep_validators(struct download_attempt *attempt)
     memcpy(origin->modified, attempt->modified, sizeof origin->modified);
 }
 
-/* The length that the answer announces for the whole file; 0: it does not. */
-static uint64_t announced_total(struct download_attempt *attempt, uint64_t range_total)
+/* The length that an answer, which begins at `offset`, announces for the whole file; 0: it does
+ * not. */
+static uint64_t announced_total(struct download_attempt *attempt, uint64_t offset,
+                                uint64_t range_total)
 {
     curl_off_t length = -1;
     (void)curl_easy_getinfo(attempt->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
     if (range_total > 0 || length <= 0)
         return range_total;
-    return attempt->offset + (uint64_t)length;
+    return offset + (uint64_t)length;
 }
 
 /* Looks at the status and the headers of the final answer, before its body. False when the
@@ -129,9 +131,7 @@ static bool judge(struct download_attempt *attempt)
         (void)error_set(&attempt->error, -EBADMSG, "it sent another part than was asked for");
         return stop(attempt, attempt->offset > 0 ? DOWNLOAD_RESTART : DOWNLOAD_REFUSED);
     }
-    if (status != 206 && start_again(attempt) < 0)
-        return stop(attempt, DOWNLOAD_LOCAL);
-    attempt->total = announced_total(attempt, range_total);
+    attempt->total = announced_total(attempt, status == 206 ? attempt->offset : 0, range_total);
     if (wanted->size > 0 && attempt->total > 0 && attempt->total != wanted->size) {
         (void)error_set(&attempt->error, -EBADMSG, "it has %" PRIu64 " bytes instead of %" PRIu64,
                         attempt->total, wanted->size);
@@ -143,6 +143,8 @@ static bool judge(struct download_attempt *attempt)
                         limit_of(wanted));
         return stop(attempt, DOWNLOAD_REFUSED);
     }
+    if (status != 206 && start_again(attempt) < 0)
+        return stop(attempt, DOWNLOAD_LOCAL);
     keep_validators(attempt);
     return true;
 }

@@ -261,18 +261,34 @@ static void fail_mirror(struct download_task *task, const struct download_means 
     end_failed(task, means, &all);
 }
 
+/* Empties the partial file. False when that ended the download. */
+static bool discard_partial(struct download_task *task, const struct download_means *means)
+{
+    struct error error = ERROR_INIT;
+    download_origin_free(&task->partial_origin);
+    download_partial_forget(means->cache, &task->key);
+    if (ftruncate(task->partial, 0) == 0)
+        return true;
+    (void)error_system(&error, -errno, "emptying %s", task->partial_name.bytes);
+    end_failed(task, means, &error);
+    return false;
+}
+
+/* What the mirror gave is wrong: nothing of it stays, and it is not asked again. */
+static void fail_with_content(struct download_task *task, const struct download_means *means,
+                              int64_t now, const struct error *error)
+{
+    if (discard_partial(task, means))
+        fail_mirror(task, means, false, 0, now, error);
+}
+
 /* What there is in part is of no use: it goes, and the same mirror is asked for all of it. When
  * that has happened before, it is the mirror. */
 static void start_over(struct download_task *task, const struct download_means *means, int64_t now,
                        const struct error *error)
 {
-    download_origin_free(&task->partial_origin);
-    if (ftruncate(task->partial, 0) < 0) {
-        struct error local = ERROR_INIT;
-        (void)error_system(&local, -errno, "emptying %s", task->partial_name.bytes);
-        end_failed(task, means, &local);
+    if (!discard_partial(task, means))
         return;
-    }
     if (task->started_over) {
         fail_mirror(task, means, false, 0, now, error);
         return;
@@ -304,12 +320,8 @@ static void complete(struct download_task *task, const struct download_means *me
             start_over(task, means, now, &error);
             return;
         }
-        download_origin_free(&task->partial_origin);
-        if (ftruncate(task->partial, 0) == 0) {
-            fail_mirror(task, means, false, 0, now, &error);
-            return;
-        }
-        result = error_system(&error, -errno, "emptying %s", task->partial_name.bytes);
+        fail_with_content(task, means, now, &error);
+        return;
     }
     if (result > 0)
         result = publish(task, means, &found, &error);
@@ -373,6 +385,7 @@ void download_task_transferred(struct download_task *task, const struct download
     const enum download_verdict verdict =
         download_attempt_end(&task->attempt, code, &retry_after, &error);
     const bool resumed = task->attempt.offset > 0;
+    const bool has_written = task->attempt.length > task->attempt.offset;
     auto_text struct text from = task->attempt.url;
     task->attempt.url = (struct text)TEXT_INIT;
     (void)curl_multi_remove_handle(means->multi, task->attempt.curl);
@@ -396,7 +409,10 @@ void download_task_transferred(struct download_task *task, const struct download
         start_over(task, means, now, &error);
         break;
     case DOWNLOAD_REFUSED:
-        fail_mirror(task, means, false, 0, now, &error);
+        if (has_written)
+            fail_with_content(task, means, now, &error);
+        else
+            fail_mirror(task, means, false, 0, now, &error);
         break;
     case DOWNLOAD_LOCAL:
         fail_locally(task, means, &error);

@@ -29,6 +29,7 @@ class Fault:
     offset: int = 0
     delay: float = 0.0
     location: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
     times: int | None = None
     used: int = 0
 
@@ -65,9 +66,11 @@ class FaultServer:
     # The faults. Each takes a pattern such as "*/.cvmfspublished" or "*/data/ab/*", and how many
     # times it happens (None: always).
 
-    def fail(self, pattern: str, status: int = 404, body: bytes = b"", times: int | None = None):
-        """Answers with this status."""
-        return self._add(Fault(pattern, "status", status=status, body=body, times=times))
+    def fail(self, pattern: str, status: int = 404, body: bytes = b"", times: int | None = None,
+             headers: tuple[tuple[str, str], ...] = ()):
+        """Answers with this status, and these headers besides."""
+        return self._add(Fault(pattern, "status", status=status, body=body, times=times,
+                               headers=headers))
 
     def garbage(self, pattern: str, body: bytes = b"\x00<html>?</html>\xff" * 40,
                 times: int | None = None):
@@ -220,7 +223,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             getattr(self, "_fault_" + fault.kind)(fault)
 
     def _fault_status(self, fault: Fault) -> None:
-        self._answer(fault.status, fault.body)
+        self._answer(fault.status, fault.body, list(fault.headers))
 
     def _fault_body(self, fault: Fault) -> None:
         self._answer(200, fault.body)
@@ -309,11 +312,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 
 def _cut_range(body: bytes, wanted: str | None) -> tuple[int, bytes, list[tuple[str, str]]]:
-    """Serves the one form of Range that clients of repositories use: bytes=first-last."""
+    """Serves the forms of Range that are in use here: bytes=first-last and bytes=first-."""
     first, dash, last = (wanted or "").removeprefix("bytes=").partition("-")
-    if not dash or not first.isdigit() or not last.isdigit():
+    if not dash or not first.isdigit() or not (last.isdigit() or last == ""):
         return 200, body, []
-    begin, end = int(first), min(int(last), len(body) - 1)
+    begin, end = int(first), min(int(last or len(body)), len(body) - 1)
     if begin > end:
         return 416, b"", [("Content-Range", f"bytes */{len(body)}")]
     return 206, body[begin:end + 1], [("Content-Range", f"bytes {begin}-{end}/{len(body)}")]
