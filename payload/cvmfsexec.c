@@ -11,6 +11,7 @@
 #include "payload/base/scope.h"
 #include "payload/base/text.h"
 #include "payload/launch/caller.h"
+#include "payload/launch/check.h"
 #include "payload/launch/client_program.h"
 #include "payload/launch/command_line.h"
 #include "payload/launch/image.h"
@@ -175,6 +176,25 @@ static int launch(const struct command_line *line, struct error *error)
     return result;
 }
 
+static int check(struct error *error)
+{
+    auto_paths struct paths paths = PATHS_INIT;
+    auto_text struct text report = TEXT_INIT;
+    struct caller caller;
+    enum mode_number demanded;
+    int result = mode_read(&demanded, error);
+    if (result == 0)
+        result = paths_find(&paths, error);
+    if (result == 0)
+        result = caller_remember(&caller, error);
+    if (result < 0)
+        return result;
+    int could = check_run(&paths, &caller, demanded, &report);
+    if (could < 0 || file_write_full(STDOUT_FILENO, report.bytes, report.length) < 0)
+        return error_system(error, could < 0 ? could : -EIO, "writing what was found");
+    return could ? 0 : EXIT_REFUSED;
+}
+
 static int act(struct command_line *line, struct error *error)
 {
     switch (line->action) {
@@ -183,7 +203,7 @@ static int act(struct command_line *line, struct error *error)
     case ACTION_HELP:
         return file_write_full(STDOUT_FILENO, command_line_usage, strlen(command_line_usage)) < 0;
     case ACTION_CHECK:
-        return error_set(error, -ENOTSUP, "--check: this version cannot");
+        return check(error);
     case ACTION_END:
         return session_end(line->session, error);
     case ACTION_RUN:

@@ -14,6 +14,7 @@
 
 #include "payload/base/scope.h"
 #include "payload/base/text.h"
+#include "payload/launch/diagnosis.h"
 #include "payload/launch/interpreter.h"
 
 /* The client's loader in the dist tree, if the tree brings it; else NULL. The caller frees it. */
@@ -22,7 +23,7 @@ static int find_loader(const struct paths *paths, char **loader, struct error *e
     auto_free char *interpreter = NULL;
     int result = interpreter_read(paths->client, &interpreter);
     if (result < 0)
-        return error_system(error, result, "reading %s", paths->client);
+        return diagnosis_execute(result, paths->client, error);
     if (!interpreter)
         return 0;
     auto_text struct text path = TEXT_INIT;
@@ -56,7 +57,7 @@ static int explain_failure(const struct paths *paths, int code, struct error *er
         return error_set(error, code,
                          "starting %s: its loader %s is neither in %s nor on this host",
                          paths->client, interpreter, paths->libraries);
-    return error_system(error, code, "starting %s", paths->client);
+    return diagnosis_execute(code, paths->client, error);
 }
 
 int client_program_execute(const struct paths *paths, const char *const *arguments,

@@ -4,6 +4,7 @@
 #include "payload/launch/diagnosis.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "payload/launch/diagnosis_say.h"
@@ -171,4 +172,17 @@ int diagnosis_inside(int code, const char *what, struct error *error)
     struct facts facts;
     facts_read("/proc", &facts);
     return diagnosis_inside_of(&facts, code, what, error);
+}
+
+int diagnosis_root_map(int code, const char *what, struct error *error)
+{
+    struct facts facts;
+    facts_read("/proc", &facts);
+    const bool confined = facts.apparmor_profile[0] || facts.selinux_type[0];
+    if (code != -EPERM || confined || !kernel_is_at_least(facts.kernel, 5, 12))
+        return diagnosis_inside_of(&facts, code, what, error);
+    return diagnosis_say(error, code, what,
+                         "this root has no CAP_SETFCAP, without which he cannot be himself in a "
+                         "user namespace; docker and podman give it with: --cap-add SETFCAP (or "
+                         "let an ordinary user run it)");
 }

@@ -14,6 +14,9 @@ int diagnosis_namespaces(int code, const char *what, struct error *error);
  * its id maps, mounting. */
 int diagnosis_inside(int code, const char *what, struct error *error);
 
+/* Root could not write an id map in which he keeps his id. */
+int diagnosis_root_map(int code, const char *what, struct error *error);
+
 /* /dev/fuse could not be opened. */
 int diagnosis_fuse_device(int code, struct error *error);
 

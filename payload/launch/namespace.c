@@ -50,6 +50,8 @@ static int map_id(const char *path, unsigned id, struct error *error)
     char line[64];
     (void)snprintf(line, sizeof line, "%u %u 1", id, id); /* three numbers fit */
     int result = write_file(path, line);
+    if (result < 0 && id == 0)
+        return diagnosis_root_map(result, path, error);
     return result < 0 ? diagnosis_inside(result, path, error) : 0;
 }
 

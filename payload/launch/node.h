@@ -10,22 +10,19 @@
 
 #include "payload/base/error.h"
 #include "payload/launch/caller.h"
+#include "payload/launch/mode.h"
 #include "payload/launch/namespace.h"
+#include "payload/launch/paths.h"
 
 /* Can these namespaces be made and settled in? With a pid namespace: -EAGAIN when only its /proc is
  * refused. */
 int node_namespaces(const struct namespace_set *set, const struct caller *caller,
                     struct error *error);
 
-/* Can a /cvmfs be made in them? */
-int node_cvmfs(const struct namespace_set *set, const struct caller *caller, struct error *error);
-
-/* Can FUSE be mounted in them? */
-int node_fuse_mount(const struct namespace_set *set, const struct caller *caller,
-                    struct error *error);
-
-/* Can /dev/fuse be opened? */
-int node_fuse_device(struct error *error);
+/* Can a repository be mounted for a job in this mode, MODE_INSIDE or MODE_OUTSIDE? In the
+ * namespaces that a run would take, which must be some (node_namespaces). -EIO for no. */
+int node_mode(enum mode_number number, const struct paths *paths, const struct caller *caller,
+              struct error *error);
 
 /* Can fusermount3 or fusermount mount FUSE outside of any namespace, in `directory`? It is made if
  * it is missing, and stays only if it was there. */
