@@ -6,39 +6,19 @@ the end of its first process, stays as a daemon with a watchdog, and has work to
 not ended in order."""
 
 import os
-import pwd
 import shutil
 import signal
 
 import harness
 from harness import expect_equal, expect_in, test
-from launchtree import PROGRAMS, Tree, wait_for_output, wait_until
+from launchtree import (OFFICIAL_CACHE, PROGRAMS, Tree, named_user, official_tree,
+                        wait_for_output, wait_until)
 
 harness.require_fuse_userns()
 
-CACHE = "dist/var/lib/cvmfs/shared"
 # What a user's environment may hold, which is not for the client.
 ENVIRONMENT = {"LD_LIBRARY_PATH": "/nowhere:/usr/lib", "CVMFS_LIBRARY_PATH": "/nowhere"}
-# fusermount wants a user with a name.
-NAMED = harness.User(*pwd.getpwnam("nobody")[2:4]) if harness.ME.uid == 0 else harness.ME
-
-
-def official_tree(with_loader, **options):
-    tree = Tree(parameters=["CVMFS_CACHE_BASE=/var/lib/cvmfs",  # as of the package
-                            "CVMFS_RELOAD_SOCKETS=/var/run/cvmfs"], **options)
-    shutil.copy2(harness.program("official/cvmfs2"), tree.path("dist/usr/bin/cvmfs2"))
-    module = harness.program("official/libcvmfs_fuse3_stub.so")
-    libraries = [module, harness.program("official/libcvmfs_fuse3_private.so.1")]
-    listed = harness.run(["ldd", module], check=True,
-                         env={"LD_LIBRARY_PATH": os.path.dirname(module)}).stdout.splitlines()
-    for line in listed:
-        words = line.split()
-        path = next((word for word in words if word.startswith("/")), None)
-        if path and (with_loader or words[0].startswith("libfuse")):
-            libraries.append(path)
-    for path in libraries:
-        shutil.copy2(path, tree.path("dist/usr/lib64", os.path.basename(path)))
-    return tree
+NAMED = named_user()
 
 
 def both_trees(**options):
@@ -59,8 +39,8 @@ def expect_ended_in_order(tree):
     """Fails if any process of the client would have to make up for something at the next start."""
     wait_until(lambda: not tree.processes(), lambda: f"left: {tree.processes()}")
     expect_equal(tree.mounts(), [], "mounts")
-    expect_equal([read(tree.path(CACHE, name)) for name in ("rebuilds", "crashes")], ["", ""])
-    left = set(os.listdir(tree.path(CACHE)))
+    expect_equal([read(tree.path(OFFICIAL_CACHE, name)) for name in ("rebuilds", "crashes")], ["", ""])
+    left = set(os.listdir(tree.path(OFFICIAL_CACHE)))
     expect_equal({name for name in left if "running" in name or name == "cachemgr"}, set())
 
 
@@ -87,7 +67,7 @@ def the_libraries_are_the_trees_also_those_of_the_cache_manager():
         result = tree.cvmfsexec("a.example.org", "--", "cat", "/cvmfs/a.example.org/libraries",
                                 env=ENVIRONMENT)
         expect_ended_in_order(tree)
-        for library in (result.stdout, read(tree.path(CACHE, "libraries"))):
+        for library in (result.stdout, read(tree.path(OFFICIAL_CACHE, "libraries"))):
             own = library.startswith(tree.path("dist/usr/lib64"))
             expect_equal(own, with_loader, f"the C library is {library!r}")
 
@@ -109,7 +89,7 @@ def one_cache_manager_serves_all_clients():
     for tree in both_trees():
         result = tree.cvmfsexec("a.example.org", "b.example.org", "--", "true")
         expect_equal(result.status, 0, str(result))
-        expect_equal(len(read(tree.path(CACHE, "libraries")).splitlines()), 1)
+        expect_equal(len(read(tree.path(OFFICIAL_CACHE, "libraries")).splitlines()), 1)
 
 
 @test
@@ -172,7 +152,7 @@ def after_a_kill_nothing_is_left_but_the_work_of_the_next_start():
         expect_equal(tree.mounts(), [])
         result = tree.cvmfsexec("a.example.org", "--", "cat", "/cvmfs/a.example.org/fqrn")
         expect_equal(result.stdout, "a.example.org\n", str(result))
-        expect_equal(read(tree.path(CACHE, "rebuilds")), "the index of the cache\na.example.org\n")
+        expect_equal(read(tree.path(OFFICIAL_CACHE, "rebuilds")), "the index of the cache\na.example.org\n")
 
 
 @test
@@ -205,8 +185,34 @@ def it_is_mounted_and_unmounted_with_fusermount_in_order():
             expect_equal((result.status, result.stdout, result.stderr), (0, "", ""), str(result))
             result = harness.run(["cat", tree.path("dist/cvmfs", name, "fqrn")], user=tree.user)
             expect_equal(result.stdout, name + "\n", str(result))
-        expect_equal(len(read(tree.path(CACHE, "libraries")).splitlines()), 1)
+        expect_equal(len(read(tree.path(OFFICIAL_CACHE, "libraries")).splitlines()), 1)
         expect_equal(tree.run("umountrepo", "-a").status, 0)
+        expect_ended_in_order(tree)
+
+
+@test
+def it_is_mounted_outside_and_bound_inside_in_order():
+    skip_without_fusermount()
+    for tree in both_trees(user=NAMED):
+        for _ in range(2):
+            result = tree.cvmfsexec("a.example.org", "b.example.org", "--", "sh", "-c", SHOW,
+                                    env={**ENVIRONMENT, "CVMFSEXEC_MODE": "2"})
+            expect_equal((result.status, result.stderr), (0, ""), str(result))
+            names = ["a.example.org", "b.example.org"]
+            lines = result.stdout.splitlines()
+            expect_equal((lines[:2], lines[4:]), (names, [*names, "2"]), str(result))
+            expect_ended_in_order(tree)
+
+
+@test
+def mounted_outside_it_ends_in_order_when_the_job_is_terminated():
+    skip_without_fusermount()
+    for tree in both_trees(user=NAMED):
+        process = tree.start("a.example.org", "--", "sh", "-c", "echo ready; exec sleep 1000",
+                             env={"CVMFSEXEC_MODE": "2"})
+        wait_for_output(process, b"ready\n")
+        process.signal(signal.SIGTERM)
+        expect_equal(process.wait().status, 128 + signal.SIGTERM)
         expect_ended_in_order(tree)
 
 

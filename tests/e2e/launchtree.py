@@ -21,9 +21,9 @@ STANDIN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "standin_clie
 
 
 class Tree:
-    def __init__(self, config_repository=None, parameters=(), user=harness.ORDINARY):
+    def __init__(self, config_repository=None, parameters=(), user=harness.ORDINARY, parent=None):
         self.user = user
-        self.directory = os.path.join(harness.temporary_directory(user), "a tree é")
+        self.directory = os.path.join(parent or harness.temporary_directory(user), "a tree é")
         self.home = os.path.join(self.directory, ".cvmfsexec")
         for name in ("usr/bin", "usr/lib64", "etc/cvmfs/default.d", "cvmfs"):
             os.makedirs(self.path("dist", name))
@@ -129,3 +129,32 @@ def wait_for_output(process, words):
     wait_until(lambda: words in process.output()[0] or not process.running(),
                lambda: f"no {words!r} in {process.output()}")
     harness.expect_in(words, process.output()[0])
+
+
+# Where official_tree keeps its cache.
+OFFICIAL_CACHE = "dist/var/lib/cvmfs/shared"
+
+
+def official_tree(with_loader, **options):
+    """A tree whose client is the stand-in for the official one (tests/official): as its packages
+    lie there, or with the closure of its libraries and their loader."""
+    tree = Tree(parameters=["CVMFS_CACHE_BASE=/var/lib/cvmfs",  # as of the package
+                            "CVMFS_RELOAD_SOCKETS=/var/run/cvmfs"], **options)
+    shutil.copy2(harness.program("official/cvmfs2"), tree.path("dist/usr/bin/cvmfs2"))
+    module = harness.program("official/libcvmfs_fuse3_stub.so")
+    libraries = [module, harness.program("official/libcvmfs_fuse3_private.so.1")]
+    listed = harness.run(["ldd", module], check=True,
+                         env={"LD_LIBRARY_PATH": os.path.dirname(module)}).stdout.splitlines()
+    for line in listed:
+        words = line.split()
+        path = next((word for word in words if word.startswith("/")), None)
+        if path and (with_loader or words[0].startswith("libfuse")):
+            libraries.append(path)
+    for path in libraries:
+        shutil.copy2(path, tree.path("dist/usr/lib64", os.path.basename(path)))
+    return tree
+
+
+def named_user():
+    """An ordinary user whom the system knows by name, as fusermount wants it."""
+    return harness.User(*pwd.getpwnam("nobody")[2:4]) if harness.ME.uid == 0 else harness.ME

@@ -73,10 +73,11 @@ def program(name: str) -> str:
     return path
 
 
-def temporary_directory(user: User | None = None, whole_script: bool = False) -> str:
+def temporary_directory(user: User | None = None, whole_script: bool = False,
+                        prefix: str = "cvmfsexec-test-") -> str:
     """A new directory below $TMPDIR that ends with the scope, or with the script. Everybody may
     look into it; it belongs to the given user."""
-    path = tempfile.mkdtemp(prefix="cvmfsexec-test-")
+    path = tempfile.mkdtemp(prefix=prefix)
     (cleanup.at_end_of_script if whole_script else cleanup.at_end)(_remove_tree, path)
     os.chmod(path, 0o755)
     if user and user != ME:
