@@ -16,12 +16,15 @@
 const char command_line_usage[] =
     "Usage: cvmfsexec [-N] [-m image] [repo ...] -- [command ...]\n"
     "Runs the command (default: $SHELL) with the repositories mounted under /cvmfs.\n"
-    "       cvmfsexec [-N] [-m image] [--idle TIME] [--with-pid PID] --session NAME [repo ...]\n"
+    "       cvmfsexec [-N] [-m image] [--idle TIME] [--with-pid PID] --session NAME\n"
+    "                 [repo ...]\n"
     "Mounts them and returns: they stay until --end, or for an hour (--idle) without a command.\n"
     "       cvmfsexec [-N] --join NAME -- [command ...]\n"
     "Runs the command there.\n"
     "       cvmfsexec --end NAME\n"
     "Ends what runs there, and unmounts.\n"
+    "       cvmfsexec --check\n"
+    "Tells what this node allows, and what is missing.\n"
     "  -N, --no-mount-requests  the command cannot mount or unmount repositories\n"
     "  -m, --image IMAGE        mount this ext2/3/4 image at /e2fs, and keep the cache there\n"
     "      --session NAME       start a session; one that exists is used as it is\n"
@@ -29,6 +32,7 @@ const char command_line_usage[] =
     "      --with-pid PID       it ends with this process\n"
     "      --join NAME          run the command in a session\n"
     "      --end NAME           end a session\n"
+    "      --check              tell what this node allows, and end\n"
     "  -v, --version            show the version and end\n"
     "  -h, --help               show this and end\n";
 
