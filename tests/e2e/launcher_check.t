@@ -128,7 +128,7 @@ def user_namespaces_that_are_switched_off_are_named():
 @test
 def a_limit_that_is_reached_is_told_from_one_that_is_0():
     node = Node(Tree(), "echo 1 >/proc/sys/user/max_user_namespaces\n"
-                "unshare -U sleep 1000 & sleep_pid=$!\n"
+                "setpriv --pdeathsig=KILL unshare -U sleep 1000 & sleep_pid=$!\n"
                 "while [ \"$(readlink /proc/$sleep_pid/ns/user)\" = \"$(readlink "
                 "/proc/$$/ns/user)\" ]; do sleep 0.01; done", user_namespace=True)
     expect_refusal(node, "allows no more of them", "sysctl -w user.max_user_namespaces=15000")
