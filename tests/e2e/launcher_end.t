@@ -10,7 +10,7 @@ import signal
 
 import harness
 from harness import expect_equal, test
-from launchtree import Tree, wait_for_output, wait_until
+from launchtree import Tree, children_of, name_of, wait_for_output, wait_until
 
 harness.require_fuse_userns()
 
@@ -26,19 +26,6 @@ def started(tree, prefix=()):
     return process
 
 
-def children_of(pid):
-    found = []
-    for name in os.listdir("/proc"):
-        if name.isdigit():
-            try:
-                with open(f"/proc/{name}/stat") as file:
-                    if int(file.read().rpartition(")")[2].split()[1]) == pid:
-                        found.append(int(name))
-            except OSError:  # it ended meanwhile
-                pass
-    return found
-
-
 def process_one_of(process):
     (pid,) = children_of(process.pid)
     return pid
@@ -47,11 +34,6 @@ def process_one_of(process):
 def job_of(process):
     (pid,) = [pid for pid in children_of(process_one_of(process)) if name_of(pid) == "sh"]
     return pid
-
-
-def name_of(pid):
-    with open(f"/proc/{pid}/comm") as file:
-        return file.read().strip()
 
 
 def masked():

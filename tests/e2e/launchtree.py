@@ -115,6 +115,29 @@ exec "${{0%/*}}/standin" "$@"
             [*PROGRAMS, "dist/usr/bin/cvmfs2", "dist/etc/cvmfs/default.d/50-test.conf"]), "files")
 
 
+def children_of(pid):
+    """Ids of the children of a process."""
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                with open(f"/proc/{name}/stat") as file:
+                    if int(file.read().rpartition(")")[2].split()[1]) == pid:
+                        found.append(int(name))
+            except OSError:  # it ended meanwhile
+                pass
+    return found
+
+
+def name_of(pid):
+    """The name of a process; None when there is none."""
+    try:
+        with open(f"/proc/{pid}/comm") as file:
+            return file.read().strip()
+    except OSError:
+        return None
+
+
 def wait_until(holds, why):
     """Waits until holds() is true; gives up after a long time, with the words why()."""
     for _ in range(600):
@@ -153,8 +176,3 @@ def official_tree(with_loader, **options):
     for path in libraries:
         shutil.copy2(path, tree.path("dist/usr/lib64", os.path.basename(path)))
     return tree
-
-
-def named_user():
-    """An ordinary user whom the system knows by name, as fusermount wants it."""
-    return harness.User(*pwd.getpwnam("nobody")[2:4]) if harness.ME.uid == 0 else harness.ME

@@ -9,7 +9,7 @@ import signal
 
 import harness
 from harness import expect_equal, expect_in, test
-from launchtree import Tree, wait_until
+from launchtree import Tree, name_of, wait_until
 
 CONFIG = "config.example.org"
 
@@ -102,11 +102,6 @@ def a_repository_in_use_is_unmounted_lazily_only():
     expect_equal(len(rows(tree)), 1)
     expect_equal(tree.run("umountrepo", "-z", "a.example.org").status, 0)
     expect_equal(rows(tree), [])
-
-
-def name_of(pid):
-    with open(f"/proc/{pid}/comm") as file:
-        return file.read().strip()
 
 
 @test

@@ -48,7 +48,7 @@ class Node:
         self.tree = tree
         self.as_root = harness.ME.uid == 0 and not user_namespace
         self.user = harness.ROOT if self.as_root else tree.user
-        self.scratch = harness.temporary_directory(self.user)
+        self.scratch = harness.temporary_directory(self.user, prefix="node-")
         self.arrange = f"set -e; cd /; scratch={shlex.quote(self.scratch)}\n" \
                        f"mount -t tmpfs none \"$scratch\"\n{arrange}\n"
         self.enter = enter
