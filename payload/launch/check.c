@@ -35,6 +35,7 @@ struct findings {
     struct finding inside;  /* mode 3 */
     struct finding outside; /* mode 2 */
     struct finding host;    /* mode 1 */
+    struct finding namespaces;
     struct finding pid_namespace;
     struct finding client;
     struct finding cache;
@@ -63,6 +64,7 @@ static const struct namespace_set *find_namespaces(const struct caller *caller,
         if (set->pid)
             findings->pid_namespace.error = error;
     }
+    findings->namespaces.error = error;
     findings->inside.error = error;
     findings->outside.error = error;
     return NULL;
@@ -144,12 +146,13 @@ static int print_fact(struct text *report, const char *name, const struct findin
                        *words ? " (" : "", words, *words ? ")" : "");
 }
 
-static int print_pid_namespace(struct text *report, const struct finding *finding, bool any)
+static int print_pid_namespace(struct text *report, const struct findings *findings)
 {
-    if (is_yes(finding) || !any)
+    const bool any = is_yes(&findings->namespaces);
+    if (!any || is_yes(&findings->pid_namespace))
         return text_printf(report, "%-15s %s\n", "pid namespace", any ? "yes" : "no");
     return text_printf(report, "%-15s no, jobs run without one: %s\n", "pid namespace",
-                       finding->error.message);
+                       findings->pid_namespace.error.message);
 }
 
 static int print_kernel(struct text *report)
@@ -211,9 +214,8 @@ static int print_all(struct text *report, const struct findings *findings,
                      enum mode_number demanded)
 {
     const int mode = find_mode(findings, demanded);
-    const bool any = is_yes(&findings->inside) || is_yes(&findings->outside);
     int failures = print_modes(report, findings) < 0;
-    failures += print_pid_namespace(report, &findings->pid_namespace, any) < 0;
+    failures += print_pid_namespace(report, findings) < 0;
     failures += print_kernel(report) < 0;
     failures += print_host_cvmfs(report) < 0;
     failures += print_fact(report, "client", &findings->client) < 0;
@@ -228,10 +230,10 @@ static int print_all(struct text *report, const struct findings *findings,
 
 static void findings_free(struct findings *findings)
 {
-    struct finding *const all[] = {&findings->client, &findings->cache, &findings->log,
-                                   &findings->clock};
-    for (size_t index = 0; index < sizeof all / sizeof *all; index++)
-        text_free(&all[index]->words);
+    text_free(&findings->client.words);
+    text_free(&findings->cache.words);
+    text_free(&findings->log.words);
+    text_free(&findings->clock.words);
 }
 
 int check_run(const struct paths *paths, const struct caller *caller, enum mode_number demanded,

@@ -36,7 +36,8 @@ int diagnosis_fuse_device(int code, struct error *error)
     if (code == -ENOENT)
         return diagnosis_say(error, code, "opening " DEVICE,
                              "root can provide it with: modprobe fuse; in a container it is "
-                             "provided by: --device " DEVICE " (docker, podman)");
+                             "provided by: --device " DEVICE " (docker, podman), --dev-bind " DEVICE
+                             " " DEVICE " (bubblewrap)");
     if (code == -ENODEV || code == -ENXIO)
         return diagnosis_say(error, code, "opening " DEVICE,
                              "the kernel module is not loaded; root can load it with: modprobe "

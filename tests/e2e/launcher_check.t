@@ -242,6 +242,7 @@ def namespaces_nested_too_deep_are_told_so():
 def a_missing_device_is_named():
     node = Node(Tree(), BARE_DEV + NO_FUSERMOUNT)
     expect_refusal(node, "modprobe fuse", "--device /dev/fuse")
+    expect_equal(answers(node.cvmfsexec("--check"))["pid namespace"], "yes")
 
 
 @test
