@@ -63,6 +63,8 @@ int shell_create(struct shell **made, const struct shell_options *options)
     if (result == 0)
         result = import_environment(shell, options->environment);
     if (result == 0)
+        result = variables_set(&shell->variables, "IFS", " \t\n");
+    if (result == 0)
         *made = steal_pointer(shell);
     return result;
 }
@@ -180,13 +182,17 @@ int shell_evaluate(struct shell *shell, const char *text, size_t length, unsigne
     if (result < 0)
         return result;
     result = shell_spend(shell, length);
+    bool empty = true;
     while (result == 0 && shell->unwinding == UNWIND_NONE) {
         struct node *list;
         result = parser_next(&parser, &list);
         if (result <= 0)
             break;
+        empty = false;
         result = shell_run_list(shell, list);
     }
+    if (empty)
+        shell->status = 0;
     shell_leave(shell);
     return result < 0 ? result : 0;
 }
@@ -302,7 +308,6 @@ int shell_source(struct shell *shell, const char *name)
         shell->status = 1;
         return 0;
     }
-    shell->status = 0;
     result = evaluate_file(shell, path.bytes, content.bytes ? content.bytes : "", content.length);
     if (result == 0 && shell->unwinding == UNWIND_RETURN)
         shell->unwinding = UNWIND_NONE;

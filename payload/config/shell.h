@@ -4,8 +4,8 @@
  * here-documents, traps and job control. What is no builtin is run as the program it is. Standard
  * input and output of the configuration are /dev/null: a file cannot speak into the stdout of a
  * job. Differences from dash, all on purpose: RANDOM is a random number (files choose among servers
- * with it), HOSTNAME, UID and EUID exist, NAME+=value and `source` work, a missing file behind `.`
- * or an assignment to a readonly name is a problem and not the end.
+ * with it), HOSTNAME, UID and EUID exist, NAME+=value, `source`, `function` and [[ ]] (without =~)
+ * work, a missing file behind `.` or an assignment to a readonly name is a problem and not the end.
  *
  * Whatever the bytes, evaluation ends: nesting, memory and the amount of work are bounded. */
 #ifndef CVMFSEXEC_CONFIG_SHELL_H

@@ -196,6 +196,15 @@ static int relocate_argument(struct shell *shell, struct expansion *expansion)
     return expansion_add(shell, expansion, path.bytes, path.length, MARK_QUOTED | MARK_FOREIGN);
 }
 
+int expand_argument(struct shell *shell, const char *text, size_t length, struct text *value)
+{
+    auto_expansion struct expansion expansion = EXPANSION_INIT;
+    int result = expand_word(shell, text, length, &expansion);
+    if (result == 0)
+        result = relocate_argument(shell, &expansion);
+    return result < 0 ? result : expansion_string(&expansion, value);
+}
+
 int expand_fields(struct shell *shell, const char *text, size_t length, struct strings *fields)
 {
     auto_expansion struct expansion expansion = EXPANSION_INIT;

@@ -45,6 +45,9 @@ int expand_assignment(struct shell *shell, const char *name, const char *text, s
 /* Appends a word that becomes one string as it is. */
 int expand_string(struct shell *shell, const char *text, size_t length, struct text *value);
 
+/* The same for an argument of a command: a path of the tree is found there. */
+int expand_argument(struct shell *shell, const char *text, size_t length, struct text *value);
+
 /* Appends a word as a pattern for pattern_match: quoted bytes are escaped. */
 int expand_pattern(struct shell *shell, const char *text, size_t length, struct text *pattern);
 

@@ -4,9 +4,8 @@
 
 #include <errno.h>
 
+#include "payload/config/shell_parser_condition.h"
 #include "payload/config/shell_parser_tokens.h"
-
-enum { PARSE_DEPTH = 100 };
 
 static int parse_list(struct parser *parser, struct node **list);
 static int parse_command(struct parser *parser, struct node **command);
@@ -69,18 +68,23 @@ static int parse_redirections(struct parser *parser, struct redirection **list)
     return result;
 }
 
-/* NAME ( ) command. The parenthesis is the token that is there. */
+static int take_parentheses(struct parser *parser)
+{
+    int result = parser_advance(parser);
+    if (result == 0 && parser->token.kind != TOKEN_CLOSE)
+        result = parser_fail_at_token(parser);
+    return result < 0 ? result : parser_advance(parser);
+}
+
+/* What is behind NAME, which is taken: ( ) command. Behind "function" it may do without the
+ * parentheses. */
 static int parse_function(struct parser *parser, const struct word *name, struct node **made)
 {
     if (name_length(name->text, name->length) != name->length)
         return parser_fail_at_token(parser);
     int result = parser_make_node(parser, NODE_FUNCTION, made);
-    if (result == 0)
-        result = parser_advance(parser);
-    if (result == 0 && parser->token.kind != TOKEN_CLOSE)
-        result = parser_fail_at_token(parser);
-    if (result == 0)
-        result = parser_advance(parser);
+    if (result == 0 && parser->token.kind == TOKEN_OPEN)
+        result = take_parentheses(parser);
     if (result == 0)
         result = parser_skip_newlines(parser);
     if (result < 0)
@@ -89,6 +93,18 @@ static int parse_function(struct parser *parser, const struct word *name, struct
     if (!(*made)->name)
         return -ENOMEM;
     return parse_command(parser, &(*made)->first);
+}
+
+static int parse_named_function(struct parser *parser, struct node **made)
+{
+    int result = parser_advance(parser);
+    if (result < 0)
+        return result;
+    if (parser->token.kind != TOKEN_WORD)
+        return parser_fail_at_token(parser);
+    const struct word name = {.text = parser->token.text, .length = parser->token.length};
+    result = parser_advance(parser);
+    return result < 0 ? result : parse_function(parser, &name, made);
 }
 
 static int parse_simple(struct parser *parser, struct node **made)
@@ -300,8 +316,10 @@ static int parse_compound(struct parser *parser, struct node **made)
     static const struct {
         const char *word;
         int (*parse)(struct parser *, struct node **);
-    } compounds[] = {{"if", parse_if},   {"while", parse_while}, {"until", parse_while},
-                     {"for", parse_for}, {"case", parse_case},   {"{", parse_group}};
+    } compounds[] = {{"if", parse_if},        {"while", parse_while},
+                     {"until", parse_while},  {"for", parse_for},
+                     {"case", parse_case},    {"{", parse_group},
+                     {"[[", parse_condition}, {"function", parse_named_function}};
     int (*parse)(struct parser *, struct node **) = NULL;
     for (size_t i = 0; i < sizeof compounds / sizeof *compounds; i++)
         if (parser_at_word(parser, compounds[i].word))

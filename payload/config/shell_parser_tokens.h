@@ -5,6 +5,9 @@
 
 #include "payload/config/shell_parser.h"
 
+/* How deep commands, and conditions, may be nested. */
+enum { PARSE_DEPTH = 100 };
+
 /* A syntax error in these words, or about the token that is there; -EINVAL. */
 int parser_fail(struct parser *parser, const char *words);
 int parser_fail_at_token(struct parser *parser);

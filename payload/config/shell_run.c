@@ -5,6 +5,7 @@
 
 #include "payload/base/scope.h"
 #include "payload/config/shell_builtins.h"
+#include "payload/config/shell_condition.h"
 #include "payload/config/shell_expand.h"
 #include "payload/config/shell_pattern.h"
 #include "payload/config/shell_process.h"
@@ -114,7 +115,6 @@ static int call_function(struct shell *shell, const struct function *function,
     shell->locals = &saved;
     shell->file = function->file;
     shell->loops = 0;
-    shell->status = 0;
     if (result == 0)
         result = shell_run_node(shell, function->body);
     if (shell->unwinding == UNWIND_RETURN)
@@ -213,9 +213,10 @@ static int run_if(struct shell *shell, struct node *node)
             return result;
         if (shell->status == 0)
             return shell_run_list(shell, node->second);
-        shell->status = 0;
-        if (!node->third)
+        if (!node->third) {
+            shell->status = 0;
             return 0;
+        }
         if (node->third->kind != NODE_IF || node->third->next || node->third->redirections)
             return shell_run_list(shell, node->third);
         node = node->third; /* elif: a loop, since chains may be long */
@@ -269,7 +270,8 @@ static int run_for(struct shell *shell, struct node *node)
         result = expand_fields(shell, word->text, word->length, &fields);
     for (size_t i = 0; !node->has_words && result == 0 && i < shell->positional.count; i++)
         result = strings_add(&fields, shell->positional.items[i]);
-    shell->status = 0;
+    if (fields.count == 0)
+        shell->status = 0;
     for (size_t i = 0; result == 0 && i < fields.count; i++) {
         result = shell_assign(shell, node->name, fields.items[i]);
         if (result == 0)
@@ -292,7 +294,8 @@ static int run_case(struct shell *shell, struct node *node)
                 result = shell_spend(shell, subject.length + pattern.length);
             if (result < 0 || !pattern_match(pattern.bytes, subject.bytes, subject.length))
                 continue;
-            shell->status = 0;
+            if (!item->body)
+                shell->status = 0;
             return shell_run_list(shell, item->body);
         }
     }
@@ -343,6 +346,8 @@ static int run_kind(struct shell *shell, struct node *node)
         return run_case(shell, node);
     case NODE_FUNCTION:
         return define_function(shell, node);
+    case NODE_CONDITION:
+        return shell_condition(shell, node->words);
     }
     return -EINVAL;
 }

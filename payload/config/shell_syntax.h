@@ -36,17 +36,18 @@ struct case_item {
 enum connector { CONNECT_ALWAYS, CONNECT_AND, CONNECT_OR };
 
 enum node_kind {
-    NODE_COMMAND,  /* assignments, words */
-    NODE_PIPELINE, /* first: members by next */
-    NODE_AND_OR,   /* first: members by next, each with its connector */
-    NODE_GROUP,    /* first: list by next */
-    NODE_SUBSHELL, /* first: list by next */
-    NODE_IF,       /* first: condition, second: then, third: else (or NULL) */
-    NODE_WHILE,    /* first: condition, second: body */
-    NODE_UNTIL,    /* the same */
-    NODE_FOR,      /* name, words (all positional parameters without has_words), first: body */
-    NODE_CASE,     /* words: the subject, items */
-    NODE_FUNCTION, /* name, first: body */
+    NODE_COMMAND,   /* assignments, words */
+    NODE_PIPELINE,  /* first: members by next */
+    NODE_AND_OR,    /* first: members by next, each with its connector */
+    NODE_GROUP,     /* first: list by next */
+    NODE_SUBSHELL,  /* first: list by next */
+    NODE_IF,        /* first: condition, second: then, third: else (or NULL) */
+    NODE_WHILE,     /* first: condition, second: body */
+    NODE_UNTIL,     /* the same */
+    NODE_FOR,       /* name, words (all positional parameters without has_words), first: body */
+    NODE_CASE,      /* words: the subject, items */
+    NODE_FUNCTION,  /* name, first: body */
+    NODE_CONDITION, /* words: one to three, of [[ ]] */
 };
 
 struct node {

@@ -142,6 +142,16 @@ static const struct {
     {"f() { local B; B=2; A=$B; }; B=1; f; A=$A$B", "21"},
     {"f() { for B in 1 2; do return 0; done; A=no; }; A=yes; f", "yes"},
     {"f()\n{\n  A=body\n}\nf", "body"},
+    /* the status that a body begins with is that of the command before it */
+    {"false; case x in x) A=$?;; esac", "1"},
+    {"false; case x in x) ;; esac; A=$?", "0"},
+    {"if false; then :; else A=$?; fi", "1"},
+    {"false; for B in 1; do A=$?; done", "1"},
+    {"false; for B in; do :; done; A=$?", "0"},
+    {"f() { A=$?; }; false; f", "1"},
+    {"printf 'A=$?\\n' >status.conf; false; . ./status.conf", "1"},
+    {"false; . ./empty; A=$?", "0"},
+    {"A=$IFS; A=${A%?}; [ \"$A\" = \" \t\" ] && A=blanks", "blanks"},
     /* builtins */
     {"export A=exported; B='x  y'; export C=\"$B\"; A=$A$C", "exportedx  y"},
     {"export A; A=later", "later"},

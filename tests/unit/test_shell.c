@@ -152,6 +152,9 @@ static void a_file_that_is_no_shell_is_named_with_its_line(void)
     ends_at("A=1\nA=2 )\n", "file.conf:2:", "\")\" unexpected", "1");
     ends_at("A=1\ncase x in\ny) A=2\n", "file.conf:4:", "the file ends", "1");
     ends_at("A=1\nfor 1x in a; do :; done\n", "file.conf:2:", "unexpected", "1");
+    ends_at("A=1\n[[ a = b\nA=2\n", "file.conf:3:", "\"A=2\" unexpected", "1");
+    ends_at("A=1\n[[ a =~ b ]]\n", "file.conf:2:", "=~", "1");
+    ends_at("A=1\nfunction 1x { :; }\n", "file.conf:2:", "unexpected", "1");
     ends_at("A=1\nsleep 1 &\n", "file.conf:2:", "background", "1");
     ends_at("A=1\ncat <<X\nX\n", "file.conf:2:", "here-documents", "1");
     ends_at("A=1\n{ A=2; \n", "file.conf:3:", "the file ends", "1");
@@ -183,6 +186,11 @@ static void an_endless_evaluation_comes_to_an_end(void)
     (void)text_append_string(&deep, "A=1\n");
     for (int i = 0; i < 5000; i++)
         (void)text_append_string(&deep, "if ");
+    ends_at(deep.bytes, "file.conf:2:", "nested too deeply", "1");
+    text_free(&deep);
+    (void)text_append_string(&deep, "A=1\n[[ ");
+    for (int i = 0; i < 5000; i++)
+        (void)text_append_string(&deep, "( ! ");
     ends_at(deep.bytes, "file.conf:2:", "nested too deeply", "1");
     text_free(&deep);
     (void)text_append_string(&deep, "A=1\nB=");
@@ -240,6 +248,13 @@ static void what_sh_on_other_systems_knows_works_too(void)
     leaves("[ a == a ] && A=equal", "equal", "== compares");
     leaves("[ \"$UID\" = \"$(id -u)\" ] && A=same", "same", "UID is the user's");
     leaves("[ \"$HOSTNAME\" = \"$(uname -n)\" ] && A=same", "same", "HOSTNAME is the host's");
+    leaves("B='a b'; [[ $B == a* && $B != \"a*\" ]] && A=pattern", "pattern",
+           "[[ ]] compares with patterns, unless they are quoted, and splits nothing");
+    leaves("[[ -n x || -n '' && -z x ]] && A=or", "or", "in [[ ]] && binds more than ||");
+    leaves("if [[ ! ( -f nothing || 2 -gt 3 ) ]]; then A=not; fi", "not", "it has ! and groups");
+    leaves("[[ a < b ]] && [[ 'b' > a ]] && A=order", "order", "it has an order of words");
+    leaves("[[ $NOTHING ]] || A=empty", "empty", "one word alone holds when it is not empty");
+    leaves("function f { A=$1; }; f x; function g() { A=${A}y; }; g", "xy", "function declares");
     leaves("A=0; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 "
            "28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55; "
            "do A=$((A | (1 << (RANDOM % 2)))); done",
