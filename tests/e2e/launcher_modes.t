@@ -215,6 +215,35 @@ def when_neither_works_one_message_names_both_pieces():
 
 
 @test
+def a_fusermount_without_privilege_is_passed_over():
+    one = tree()
+    one.write("fusermount3", "#!/bin/sh\nexit 1\n", 0o755)
+    result = one.cvmfsexec("a.example.org", "--", "cat", "/cvmfs/a.example.org/fqrn",
+                           env={**mode(2), "PATH": f"{one.home}:{os.environ['PATH']}"})
+    expect_equal((result.status, result.stdout), (0, "a.example.org\n"), str(result))
+
+
+@test
+def without_a_search_path_fusermount_is_found_in_its_usual_place():
+    result = tree().cvmfsexec("a.example.org", "--", "/bin/cat", "/cvmfs/a.example.org/fqrn",
+                              env={**mode(2), "PATH": None})
+    expect_equal((result.status, result.stdout), (0, "a.example.org\n"), str(result))
+
+
+@test
+def the_older_name_of_fusermount_will_do():
+    one = tree()
+    node = older_kernel(one, "5.1", f"""
+mkdir "$scratch/bin"
+cp /usr/bin/fusermount3 "$scratch/bin/fusermount"
+chmod 4755 "$scratch/bin/fusermount"
+{NO_FUSERMOUNT}PATH="$scratch/bin:$PATH"
+""")
+    result = node.cvmfsexec("a.example.org", "--", "cat", "/cvmfs/a.example.org/fqrn")
+    expect_equal((result.status, result.stdout), (0, "a.example.org\n"), str(result))
+
+
+@test
 def mode_1_is_refused_by_cvmfsexec_with_what_to_do_instead():
     one = tree()
     result = one.cvmfsexec("a.example.org", *shell("echo started"), env=mode(1))
@@ -429,6 +458,21 @@ def who_waits_for_the_end_of_a_pipe_does_not_wait_for_the_supervisor():
     result = harness.run(f'{shlex.join(one.command("a.example.org", *shell("echo done")))} | cat',
                          user=one.user, cwd="/", env=mode(2))
     expect_equal(result.stdout, "done\n", str(result))
+
+
+@test
+def a_session_can_be_joined_and_leaves_nothing():
+    one = tree()
+    place = {**mode(2), "XDG_RUNTIME_DIR": harness.temporary_directory(NAMED, prefix="modes-")}
+    result = one.cvmfsexec("--session", "s", "a.example.org", env=place)
+    expect_equal(result.status, 0, str(result))
+    expect_equal(len(one.mounts()), 1)
+    result = one.cvmfsexec("--join", "s", *shell(
+        '"$CVMFSMOUNT" b.example.org; cat /cvmfs/*/fqrn'), env=place)
+    expect_equal((result.status, result.stdout.split()), (0, ["a.example.org", "b.example.org"]),
+                 str(result))
+    expect_equal(one.cvmfsexec("--end", "s", env=place).status, 0)
+    expect_clean(one)
 
 
 def expect_over(pick, status):

@@ -117,6 +117,67 @@ def a_mount_whose_client_is_gone_is_replaced():
     expect_equal(result.stdout, "a.example.org\n", str(result))
 
 
+def killed_client(tree, fqrn):
+    """Mounts it, and kills its client."""
+    before = set(tree.processes())
+    tree.run("mountrepo", fqrn)
+    (client,) = set(tree.processes()) - before
+    os.kill(client, signal.SIGKILL)
+    wait_until(lambda: client not in tree.processes(), lambda: "the client lives")
+
+
+@test
+def what_killed_runs_left_is_removed_by_the_next_and_what_lives_is_not():
+    tree = tree_to_mount_in()
+    tree.run("mountrepo", "lives.example.org")
+    killed_client(tree, "dead.example.org")
+    harness.run(["mkdir", tree.path("dist/cvmfs/empty.example.org")], user=tree.user, check=True)
+    expect_equal(tree.run("mountrepo", "a.example.org").status, 0)
+    expect_equal(sorted(os.listdir(tree.path("dist/cvmfs"))),
+                 ["a.example.org", "lives.example.org"])
+    expect_equal([row[2] for row in rows(tree)], ["lives.example.org", "a.example.org"])
+
+
+@test
+def all_are_unmounted_and_what_killed_runs_left_is_removed():
+    tree = tree_to_mount_in()
+    tree.run("mountrepo", "a.example.org")
+    killed_client(tree, "dead.example.org")
+    harness.run(["mkdir", tree.path("dist/cvmfs/empty.example.org")], user=tree.user, check=True)
+    expect_equal(tree.run("umountrepo", "-a").status, 0)
+    expect_equal((rows(tree), os.listdir(tree.path("dist/cvmfs"))), ([], []))
+    tree.expect_nothing_left()
+
+
+@test
+def a_dead_mount_is_unmounted_by_its_name_even_in_use():
+    tree = tree_to_mount_in()
+    tree.run("mountrepo", "a.example.org")
+    user = harness.start(
+        ["/bin/sh", "-c", 'cd "$0" && exec sleep 1000', tree.path("dist/cvmfs/a.example.org")],
+        user=tree.user)
+    wait_until(lambda: name_of(user.pid) == "sleep", lambda: "it did not start")
+    (client,) = [pid for pid, words in tree.processes().items() if "-o" in words]
+    os.kill(client, signal.SIGKILL)
+    wait_until(lambda: client not in tree.processes(), lambda: "the client lives")
+    result = tree.run("umountrepo", "a.example.org")
+    expect_equal((result.status, rows(tree)), (0, []), str(result))
+
+
+@test
+def several_at_once_do_not_take_the_others_directories_for_left_ones():
+    tree = tree_to_mount_in()
+    for _ in range(3):
+        names = [f"r{number}.example.org" for number in range(6)]
+        started = [harness.start([tree.path("mountrepo"), name], user=tree.user, cwd="/")
+                   for name in names]
+        results = [process.wait() for process in started]
+        expect_equal([result.status for result in results], [0] * 6, str(results))
+        expect_equal(sorted(row[2] for row in rows(tree)), names)
+        expect_equal(tree.run("umountrepo", "-a").status, 0)
+        expect_equal(os.listdir(tree.path("dist/cvmfs")), [])
+
+
 @test
 def a_failing_client_gives_its_code_and_leaves_no_mount():
     tree = tree_to_mount_in()
