@@ -6,9 +6,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/random.h>
-#include <time.h>
 
+#include "packer/clock.h"
 #include "packer/download_attempt.h"
 #include "packer/download_cache.h"
 #include "packer/download_task.h"
@@ -46,13 +47,6 @@ struct download_settings download_settings_default(void)
         .pause = 1000,
         .pause_max = 60000,
     };
-}
-
-static int64_t clock_milliseconds(void)
-{
-    struct timespec time;
-    (void)clock_gettime(CLOCK_MONOTONIC, &time); /* cannot fail on Linux */
-    return (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
 }
 
 void download_free(struct download *download)
