@@ -69,13 +69,19 @@ static struct mount_entry *entry_new(const char *fqrn)
     return entry;
 }
 
-static void entry_remove(struct mounts *mounts, struct mount_entry *entry)
+/* Takes it out of the list, and its directory away. */
+static void entry_take_out(struct mounts *mounts, struct mount_entry *entry)
 {
     struct mount_entry **link = &mounts->first;
     while (*link != entry)
         link = &(*link)->next;
     *link = entry->next;
     (void)rmdir(entry->path); /* an empty directory that stays hurts nobody */
+}
+
+static void entry_remove(struct mounts *mounts, struct mount_entry *entry)
+{
+    entry_take_out(mounts, entry);
     entry_free(entry);
 }
 
@@ -194,19 +200,21 @@ int mounts_child_ended(struct mounts *mounts, pid_t pid, int wait_status, struct
     auto_text struct text report = TEXT_INIT;
     const struct client_plan plan = entry_plan(mounts, entry);
     int code = client_finish(&plan, &entry->run, wait_status, &report);
-    bool asked_for = entry->waiters != NULL;
-    answer_waiters(entry, code, &report);
     if (code != 0) {
         /* The client may have failed before or after it was mounted. */
         (void)mode_unmount(mounts->mode, entry->path, MNT_DETACH);
-        entry_remove(mounts, entry);
+        entry_take_out(mounts, entry);
     }
-    if (code != 0 && !asked_for && mounts->failure == 0)
+    if (code != 0 && !entry->waiters && mounts->failure == 0)
         mounts->failure = code;
-    if (!asked_for)
+    if (!entry->waiters)
         report_once(mounts, &report);
     mounts->starting--;
-    return end_writing(mounts, error);
+    int result = end_writing(mounts, error);
+    answer_waiters(entry, code, &report); /* when /cvmfs is as they are told */
+    if (code != 0)
+        entry_free(entry);
+    return result;
 }
 
 static int unmount_entry(struct mounts *mounts, struct mount_entry *entry, bool lazily,

@@ -56,9 +56,9 @@ def any_process_inside_can_mount_and_unmount():
 @test
 def a_request_returns_when_it_is_done_with_its_status():
     script = '"$CVMFSMOUNT" slow.example.org && cat /cvmfs/slow.example.org/fqrn; ' \
-             '"$CVMFSMOUNT" fails.example.org; echo $?; ls /cvmfs'
+             'for n in {1..20}; do "$CVMFSMOUNT" fails.example.org; echo $?; ls /cvmfs; done'
     expect_equal(lines_of(Tree().cvmfsexec(*bash(script))),
-                 ["slow.example.org", "16", "slow.example.org"])
+                 ["slow.example.org", *(["16", "slow.example.org"] * 20)])
 
 
 @test
@@ -86,11 +86,11 @@ def the_descriptor_is_numbered_in_the_variable():
 
 @test
 def with_N_there_is_neither_variable_nor_descriptor():
-    result = Tree().cvmfsexec("-N", ONE, *bash("env | grep -cE '^(CVMFSU?MOUNT|CVMFSEXEC_CMDFD)='; "
-                                             "ls /proc/$$/fd | sort -n | tail -1"))
-    count, last = lines_of(result)
-    expect_equal(count, "0")
-    assert last in ("2", "255"), f"descriptor {last}"  # 255 is bash's own
+    tree = Tree()
+    names = [line.partition("=")[0] for line in lines_of(tree.cvmfsexec("-N", ONE, "--", "env"))]
+    expect_equal({"CVMFSMOUNT", "CVMFSUMOUNT", "CVMFSEXEC_CMDFD"} & set(names), set())
+    result = tree.cvmfsexec("-N", ONE, "--", "ls", "/proc/self/fd")
+    expect_equal(lines_of(result), ["0", "1", "2", "3"])  # the last is what ls reads
 
 
 @test
