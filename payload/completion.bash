@@ -62,6 +62,12 @@ _cvmfsexec_mounted()
     ls -- "$place" 2>/dev/null
 }
 
+# Names of sessions: of the sockets where payload/launch/session_record.h says.
+_cvmfsexec_sessions()
+{
+    find "${CVMFSEXEC_SESSIONS:-/tmp/cvmfsexec-$UID}" -maxdepth 1 -type s -printf '%f\n' 2>/dev/null
+}
+
 # Offers those of the words given that begin with what is being completed.
 _cvmfsexec_offer()
 {
@@ -79,6 +85,7 @@ _cvmfsexec_offer_value()
 {
     case $2 in
     FILE | IMAGE) _cvmfsexec_offer_files ;;
+    NAME) _cvmfsexec_offer "$(_cvmfsexec_sessions)" ;;
     TYPE) _cvmfsexec_offer "$("$1" -m '?' 2>&1 | sed '1,2d')" ;;
     esac
 }

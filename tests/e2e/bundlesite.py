@@ -91,7 +91,8 @@ class Node:
     def shell_command(self, command, **options) -> harness.Result:
         """Runs anything as the same user."""
         options.setdefault("cwd", self.directory)
-        return harness.run(command, user=USER, timeout=120, **options)
+        options.setdefault("timeout", 120)
+        return harness.run(command, user=USER, **options)
 
     def script(self, text: str, *arguments: str, **options) -> harness.Result:
         """Runs a bash script, whose working directory is the node's."""

@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 """The known callers: pilots and workflow systems, each with the command lines, the reading of their
-output and the order of steps that its scripts have, in our own words."""
+output and the order of steps that its scripts have, in our own words.
+
+Where they look at all mounts of the host, only those of the test are looked at.
+"""
 
 import os
 import shlex
@@ -54,13 +57,13 @@ mounted() {{ cat /proc/$$/mounts | grep {word} | grep ' /cvmfs' | wc -l; }}
 echo before $(mounted)
 for repository in $(echo "$REPOSITORIES" | tr : '\\n'); do $CVMFSMOUNT "$repository" || exit; done
 echo after $(mounted)
-place=$(findmnt -t fuse -S /dev/fuse | tail -n 1 | cut -d ' ' -f 1)
-[ -z "$place" ] || [ $(dirname "$place") = /cvmfs ] || echo found $place
+place=$(findmnt -t fuse -S /dev/fuse | grep "$PWD" | tail -n 1 | cut -d ' ' -f 1)
+[ -z "$place" ] || echo found $place
 cat /cvmfs/{OASIS}/name; echo
 for repository in $(echo "$REPOSITORIES" | tr : '\\n') {CONFIG}; do
     $CVMFSUMOUNT "$repository" || exit
 done
-echo unmounted $(mounted) $(findmnt -t fuse -S {word})
+echo unmounted $(mounted) $(findmnt -t fuse -S {word} | grep -e "$PWD" -e /cvmfs/)
 """)
         os.chmod(startup, 0o755)
         result = node.script('exec "$1" -- "$2"', node.file, startup, env={
@@ -75,15 +78,14 @@ def glideinwms_mounts_on_the_host_where_it_cannot_do_that():
     need_fusermount()
     node = Node(site, "cvmfsexec-osg-rhel9-x86_64")
     result = node.script(f"""
-mounted() {{ cat /proc/$$/mounts | grep /dev/fuse | wc -l; }}
-before=$(mounted)
+mounted() {{ cat /proc/$$/mounts | grep /dev/fuse | grep "$PWD" | wc -l; }}
 "$1" {CONFIG} -- echo "setting up" &>/dev/null
 for repository in {CONFIG} {CMS} {OASIS}; do ./.cvmfsexec/mountrepo "$repository" || exit; done
-echo $(($(mounted) - before)) $(df -h | grep "$PWD/.*/cvmfs" | wc -l)
-dirname $(findmnt -t fuse -S /dev/fuse | tail -n 1 | cut -d ' ' -f 1)
+echo $(mounted) $(df -h | grep "$PWD/.*/cvmfs" | wc -l)
+dirname $(findmnt -t fuse -S /dev/fuse | grep "$PWD" | tail -n 1 | cut -d ' ' -f 1)
 cat .cvmfsexec/dist/cvmfs/*/name; echo
 ./.cvmfsexec/umountrepo -a || exit
-echo $(($(mounted) - before))
+mounted
 """, node.file)
     expect_equal((result.status, result.stderr), (0, ""), str(result))
     expect_equal(result.stdout.splitlines(), ["3 3", node.path("dist/cvmfs"), CMS + CONFIG + OASIS,

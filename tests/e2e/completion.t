@@ -123,6 +123,32 @@ def files_are_offered_where_files_are_wanted_and_nothing_where_a_number_is():
 
 
 @test
+def sessions_are_those_that_are_recorded():
+    reason = harness.try_fuse_in_user_namespace()
+    if reason:
+        harness.skip(f"no FUSE mount in a user namespace: {reason}")
+    tree = tree_of_a_site()
+    env = {"CVMFSEXEC_SESSIONS": os.path.join(tree.directory, "sessions")}
+    for name in ("night", "day"):
+        harness.at_end(lambda name=name: tree.cvmfsexec("--end", name, env=env))
+        tree.cvmfsexec("--session", name, env=env, check=True)
+    for option in ("--join", "--end", "--session"):
+        expect_equal(offered(tree.path("cvmfsexec"), option, "", env=env), ["day", "night"])
+    for name in ("night", "day"):
+        tree.cvmfsexec("--end", name, env=env, check=True)
+    expect_equal(offered(tree.path("cvmfsexec"), "--join", "", env=env), [])
+
+
+@test
+def files_are_offered_for_an_image():
+    tree = tree_of_a_site()
+    with open(os.path.join(tree.home, "image.ext3"), "w", encoding="utf-8"):
+        pass
+    for option in ("-m", "--image"):
+        expect_equal(offered("./cvmfsexec", option, "ima", cwd=tree.home), ["image.ext3"])
+
+
+@test
 def behind_the_dashes_is_a_command_with_files():
     tree = tree_of_a_site()
     expect_in("bash", offered(tree.path("cvmfsexec"), "two.example.org", "--", "bas"))
