@@ -22,7 +22,9 @@ void caller_signals(sigset_t *signals)
 
 bool caller_signal_ends(int signal)
 {
-    return signal == SIGHUP || signal == SIGINT || signal == SIGQUIT || signal == SIGTERM;
+    struct sigaction action;
+    return (signal == SIGHUP || signal == SIGINT || signal == SIGQUIT || signal == SIGTERM) &&
+           sigaction(signal, NULL, &action) == 0 && action.sa_handler != SIG_IGN;
 }
 
 bool caller_signal_reached_all(int signal, int code)

@@ -33,7 +33,8 @@ void caller_retake_terminal(const struct caller *caller);
 /* The signals that are blocked: those that are passed on, and SIGCHLD. */
 void caller_signals(sigset_t *signals);
 
-/* Whether a signal ends a start that is under way, when there is no job yet to pass it on to. */
+/* Whether a signal ends a start that is under way, when there is no job yet to pass it on to. Not
+ * if the caller ignores it, as under nohup(1) or in the background of a shell. */
 bool caller_signal_ends(int signal);
 
 /* Whether a signal is one that a terminal sent to all of the foreground at once, the job

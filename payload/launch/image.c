@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "payload/base/scope.h"
+#include "payload/launch/caller.h"
 #include "payload/launch/fuse2fs.h"
 #include "payload/launch/image_file.h"
 #include "payload/launch/passing.h"
@@ -126,7 +127,8 @@ static int pending_signal(void)
     if (sigpending(&pending) < 0)
         return 0;
     for (size_t index = 0; index < sizeof ending_signals / sizeof *ending_signals; index++) {
-        if (sigismember(&pending, ending_signals[index]) == 1)
+        if (sigismember(&pending, ending_signals[index]) == 1 &&
+            caller_signal_ends(ending_signals[index]))
             return ending_signals[index];
     }
     return 0;
@@ -136,8 +138,10 @@ int image_mount(const struct image *image, struct error *error)
 {
     sigset_t ending;
     (void)sigemptyset(&ending);
-    for (size_t index = 0; index < sizeof ending_signals / sizeof *ending_signals; index++)
-        (void)sigaddset(&ending, ending_signals[index]);
+    for (size_t index = 0; index < sizeof ending_signals / sizeof *ending_signals; index++) {
+        if (caller_signal_ends(ending_signals[index]))
+            (void)sigaddset(&ending, ending_signals[index]);
+    }
     auto_fd int signals = signalfd(-1, &ending, SFD_CLOEXEC | SFD_NONBLOCK);
     if (signals < 0)
         return error_system(error, -errno, "waiting for signals");

@@ -2,8 +2,6 @@
 """cvmfsexec and the job: what reaches the job, what comes back, and what it sees around it."""
 
 import os
-import pty
-import select
 import shlex
 import signal
 import tempfile
@@ -11,6 +9,7 @@ import tempfile
 import harness
 from harness import expect_equal, expect_in, test
 from launchtree import Tree, wait_for_output
+from terminal import Terminal
 
 harness.require_fuse_userns()
 
@@ -324,32 +323,6 @@ def what_a_terminal_sends_to_all_reaches_the_command_once():
     terminal.type("\n")
     terminal.expect("end\r\n")
     expect_equal(terminal.seen.count("got one"), 1, terminal.seen)
-
-
-class Terminal:
-    """A command in a session of its own, on a pseudo-terminal."""
-
-    def __init__(self, command, user):
-        self.master, slave = pty.openpty()
-        for end in (self.master, slave):
-            harness.at_end(os.close, end)
-        os.fchown(slave, user.uid, user.gid)
-        name = os.ttyname(slave)
-        # A session leader without a terminal gets the one that it opens.
-        opened = 'exec <>"$0" >&0 2>&0; exec "$@"'
-        self.process = harness.start(["/bin/sh", "-c", opened, name, *command], user=user, cwd="/")
-        self.seen = ""
-
-    def type(self, text):
-        os.write(self.master, text.encode())
-
-    def expect(self, words):
-        """Reads on until these words come."""
-        while words not in self.seen:
-            ready, _, _ = select.select([self.master], [], [], 20)
-            if not ready:
-                raise AssertionError(f"no {words!r} in {self.seen!r}, {self.process.output()}")
-            self.seen += os.read(self.master, 4096).decode()
 
 
 @test

@@ -13,7 +13,7 @@ import time
 
 import harness
 from harness import expect_equal, test
-from launchtree import Tree, named_user, official_tree, wait_until
+from launchtree import NAMED, Tree, official_tree, wait_until
 
 harness.require_fuse_userns()
 
@@ -22,7 +22,6 @@ WORKERS = 4
 SEED = os.environ.get("KILLS_SEED") or str(random.randrange(10 ** 9))
 JOB = ["--", "/bin/sh", "-c", "sleep 1000 & setsid sleep 1000 & (cd /cvmfs/a.example.org && sleep "
        "1000 <fqrn) & sleep 1000"]
-NAMED = named_user()
 
 
 class Worker:

@@ -11,14 +11,13 @@ import signal
 
 import harness
 from harness import expect_equal, expect_in, test
-from launchtree import (OFFICIAL_CACHE, PROGRAMS, Tree, named_user, official_tree,
+from launchtree import (NAMED, OFFICIAL_CACHE, PROGRAMS, Tree, official_tree,
                         wait_for_output, wait_until)
 
 harness.require_fuse_userns()
 
 # What a user's environment may hold, which is not for the client.
 ENVIRONMENT = {"LD_LIBRARY_PATH": "/nowhere:/usr/lib", "CVMFS_LIBRARY_PATH": "/nowhere"}
-NAMED = named_user()
 
 
 def both_trees(**options):

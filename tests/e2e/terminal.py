@@ -1,0 +1,53 @@
+"""A terminal with somebody at it.
+
+    terminal = Terminal(["/bin/sh", "-i"], user)
+    terminal.type("echo words\\n")
+    terminal.expect("words")
+"""
+
+import fcntl
+import os
+import pty
+import select
+import struct
+import termios
+
+import harness
+
+
+class Terminal:
+    """A command in a session of its own, on a pseudo-terminal."""
+
+    def __init__(self, command, user, rows=24, columns=80, env=None):
+        self.master, slave = pty.openpty()
+        for end in (self.master, slave):
+            harness.at_end(os.close, end)
+        os.fchown(slave, user.uid, user.gid)
+        self.resize(rows, columns)
+        name = os.ttyname(slave)
+        # A session leader without a terminal gets the one that it opens.
+        opened = 'exec <>"$0" >&0 2>&0; exec "$@"'
+        self.process = harness.start(["/bin/sh", "-c", opened, name, *command], user=user, cwd="/",
+                                     env={"TERM": "xterm", **(env or {})})
+        self.seen = ""
+
+    def type(self, text):
+        """Presses these keys."""
+        os.write(self.master, text.encode())
+
+    def resize(self, rows, columns):
+        """Gives the window another size."""
+        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def expect(self, words):
+        """Reads on until these words come."""
+        while words not in self.seen:
+            ready, _, _ = select.select([self.master], [], [], 20)
+            if not ready:
+                raise AssertionError(f"no {words!r} in {self.seen!r}, {self.process.output()}")
+            self.seen += os.read(self.master, 4096).decode(errors="replace")
+
+    def expect_next(self, words):
+        """The same of what comes from now on, or was not looked at yet."""
+        self.expect(words)
+        self.seen = self.seen.partition(words)[2]
