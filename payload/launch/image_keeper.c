@@ -19,12 +19,11 @@
 #include "payload/base/scope.h"
 #include "payload/launch/descriptors.h"
 #include "payload/launch/fuse2fs.h"
+#include "payload/launch/fuse_mount.h"
 #include "payload/launch/passing.h"
 
-/* How long to wait for the end of process 1 and its processes, which the kernel has begun; and for
- * fuse2fs to end by itself after the unmounting. */
+/* How long to wait for the end of process 1 and its processes, which the kernel has begun. */
 #define USERS_END_MILLISECONDS 10000
-#define UNMOUNT_MILLISECONDS 20000
 
 #define WORDS_LIMIT 600
 
@@ -130,6 +129,17 @@ static int enter_namespaces(const struct keeper *keeper, struct error *error)
     return 0;
 }
 
+/* For its words: what libfuse says of a refusal does not tell what to do. */
+static int try_fuse(struct error *error)
+{
+    auto_fd int fd = fuse_mount(IMAGE_MOUNT_POINT, false, error);
+    if (fd < 0)
+        return fd;
+    return umount2(IMAGE_MOUNT_POINT, MNT_DETACH) < 0
+               ? error_system(error, -errno, "unmounting " IMAGE_MOUNT_POINT)
+               : 0;
+}
+
 static int start_fuse2fs(struct keeper *keeper, struct error *error)
 {
     int ends[2];
@@ -202,6 +212,8 @@ static int mount_image(struct keeper *keeper, struct error *error)
 {
     struct stat status;
     int result = enter_namespaces(keeper, error);
+    if (result == 0)
+        result = try_fuse(error);
     if (result == 0 && stat(IMAGE_MOUNT_POINT, &status) < 0)
         result = error_system(error, -errno, "looking at " IMAGE_MOUNT_POINT);
     if (result == 0)
@@ -209,13 +221,6 @@ static int mount_image(struct keeper *keeper, struct error *error)
     if (result == 0)
         result = wait_until_mounted(keeper, status.st_dev, error);
     return result;
-}
-
-/* A signal may interrupt the wait early: that does no harm. */
-static void wait_for(int descriptor, int milliseconds)
-{
-    struct pollfd source = {.fd = descriptor, .events = POLLIN};
-    (void)poll(&source, 1, milliseconds);
 }
 
 /* Lets the users end, who may have been killed a moment ago. */
@@ -231,20 +236,20 @@ static void wait_for_users(struct keeper *keeper)
         if (sources[0].revents)
             break;
     }
+    struct pollfd user = {.fd = keeper->user, .events = POLLIN};
     if (keeper->user >= 0)
-        wait_for(keeper->user, USERS_END_MILLISECONDS);
+        (void)poll(&user, 1, USERS_END_MILLISECONDS); /* a failure ends the wait: no harm is done */
 }
 
-static void end_fuse2fs(struct keeper *keeper)
+/* Unmounted, fuse2fs ends by itself; it is sent the signal only where that cannot be, for at its
+ * end it gives the signal its deadly default back, before it writes what is left. In use is the
+ * image when somebody holds a mount namespace of the job: then it is closed under him. */
+static void end_fuse2fs(struct keeper *keeper, bool mounted)
 {
-    /* In use: by a mount namespace that somebody else holds. The image is closed under it. */
-    if (umount2(IMAGE_MOUNT_POINT, 0) < 0) {
+    if (!mounted || umount2(IMAGE_MOUNT_POINT, 0) < 0) {
+        (void)kill(keeper->fuse2fs, FUSE2FS_END);
         (void)umount2(IMAGE_MOUNT_POINT, MNT_DETACH);
-        (void)kill(keeper->fuse2fs, FUSE2FS_END);
     }
-    wait_for(keeper->output, UNMOUNT_MILLISECONDS);
-    if (keeper->fuse2fs > 0)
-        (void)kill(keeper->fuse2fs, FUSE2FS_END);
     while (keeper->fuse2fs > 0)
         read_output(keeper);
 }
@@ -273,7 +278,7 @@ static void keep(struct keeper *keeper)
         wait_for_users(keeper);
     }
     if (keeper->fuse2fs > 0)
-        end_fuse2fs(keeper);
+        end_fuse2fs(keeper, result == 0);
     if (result == 0 && keeper->status != 0) {
         (void)explain_end(keeper, &error);
         answer(keeper, error.message);
