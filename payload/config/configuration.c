@@ -3,10 +3,12 @@
 #include "payload/config/configuration.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "payload/base/scope.h"
@@ -16,6 +18,9 @@
 #include "payload/config/shell.h"
 
 enum { RELOCATIONS = 3 };
+
+/* Where cvmfsexec mounts the image of a file system for the cache. */
+#define IMAGE "/e2fs"
 
 /* One evaluation under way. */
 struct build {
@@ -247,6 +252,27 @@ static bool is_mount_point(const char *path)
            directory.st_dev != parent.st_dev;
 }
 
+/* What is kept in an image has to fit into it, with room for what is being fetched and for the
+ * file system's own: however much is usual elsewhere, the limit is three quarters of it, in MiB. */
+static int limit_to_image(struct build *build)
+{
+    const char *base = shell_get(build->shell, "CVMFS_CACHE_BASE");
+    const char *usual = shell_get(build->shell, "CVMFS_QUOTA_LIMIT");
+    struct statvfs image;
+    if (!base || !string_starts_with(base, IMAGE "/") || statvfs(IMAGE, &image) < 0)
+        return 0;
+    const uint64_t usable = image.f_blocks - (image.f_bfree - image.f_bavail);
+    const long long most = (long long)(usable * image.f_frsize / 4 * 3 >> 20);
+    const long long wanted = usual ? strtoll(usual, NULL, 10) : 0;
+    if (wanted > 0 && wanted <= most)
+        return 0;
+    auto_text struct text limit = TEXT_INIT;
+    int result = text_printf(&limit, "%lld", most > 0 ? most : 1);
+    if (result == 0)
+        result = shell_export(build->shell, "CVMFS_QUOTA_LIMIT", limit.bytes);
+    return result < 0 ? result : parameters_set(&build->names, "CVMFS_QUOTA_LIMIT", "", "");
+}
+
 static int set_defaults(struct build *build)
 {
     struct rlimit limit;
@@ -264,9 +290,10 @@ static int set_defaults(struct build *build)
         if (result == 0)
             result = set_default(build, "CVMFS_USYSLOG", log.bytes);
     }
-    if (result == 0 && is_mount_point("/e2fs"))
-        result = set_default(build, "CVMFS_CACHE_BASE", "/e2fs/cvmfscache");
-    return result;
+    if (result < 0 || !is_mount_point(IMAGE))
+        return result;
+    result = set_default(build, "CVMFS_CACHE_BASE", IMAGE "/cvmfscache");
+    return result == 0 ? limit_to_image(build) : result;
 }
 
 static int run_domain(struct build *build, struct error *error)
