@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -297,6 +298,36 @@ static void clean_up(struct cache *cache)
     else
         log_message(LOG_ERR, "%s", error.message);
     usage_end_cleaning(&cache->usage);
+}
+
+/* Then somebody else has just made it. */
+static bool has_room(const struct cache *cache)
+{
+    struct statvfs status;
+    return fstatvfs(cache->directory, &status) == 0 && status.f_bavail > status.f_blocks / 8;
+}
+
+int cache_make_room(struct cache *cache)
+{
+    if (!cache->limit)
+        return -ENOSPC;
+    /* Another process is at it already: what it removes is room for us, too. */
+    if (has_room(cache) || !usage_try_cleaning(&cache->usage))
+        return 0;
+    const uint64_t before = usage_load(&cache->usage).used;
+    const int64_t now = time(NULL);
+    uint64_t used = 0;
+    int result = cache_cleanup(cache->directory, UINT64_MAX, 0, &used, NULL); /* counts only */
+    const uint64_t counted = used;
+    if (result == 0)
+        result = cache_cleanup(cache->directory, counted / 2, counted / 2, &used, NULL);
+    if (result == 0) {
+        usage_correct(&cache->usage, before, used, now);
+        log_message(LOG_WARNING, "the disk of the cache %s is full: removed %llu of %llu bytes",
+                    cache->path, (unsigned long long)(counted - used), (unsigned long long)counted);
+    }
+    usage_end_cleaning(&cache->usage);
+    return result;
 }
 
 static void account(struct cache *cache, uint64_t size)

@@ -59,6 +59,10 @@ int cache_begin(struct cache *cache, struct cache_transaction *transaction, stru
  * bytes, or -errno; then it is aborted already. */
 int cache_commit(struct cache *cache, struct cache_transaction *transaction,
                  const struct hash *hash, uint64_t size, struct error *error);
+/* The file system of the cache is full, though the limit may not be reached: removes the least
+ * recently used half of the objects, unless there is room by now. To be called by one thread at a
+ * time. 0, -ENOSPC for an unmanaged cache, or another negative errno. */
+int cache_make_room(struct cache *cache);
 /* Throws it away; closes `fd`. Nothing happens to one that was aborted already. */
 void cache_abort(struct cache *cache, struct cache_transaction *transaction);
 /* Moves it to quarantaine/<hash> for analysis (sic, the official name); closes `fd`. */

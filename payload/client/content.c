@@ -34,6 +34,12 @@ struct content_store {
     struct layout layouts[LAYOUT_SLOTS];
 };
 
+static void close_unused_objects(void *context)
+{
+    struct content_store *store = context;
+    open_object_close_unused(store->open_objects);
+}
+
 int content_store_create(struct tree *tree, struct fetcher *fetcher, struct content_store **store)
 {
     struct content_store *made = calloc(1, sizeof *made);
@@ -49,6 +55,7 @@ int content_store_create(struct tree *tree, struct fetcher *fetcher, struct cont
         content_store_destroy(made);
         return result;
     }
+    fetch_on_full_disk(fetcher, close_unused_objects, made);
     *store = made;
     return 0;
 }
@@ -58,6 +65,7 @@ void content_store_destroy(struct content_store *store)
     if (!store)
         return;
     prefetcher_destroy(store->prefetcher);
+    fetch_on_full_disk(store->fetcher, NULL, NULL);
     open_object_table_destroy(store->open_objects);
     for (size_t index = 0; index < LAYOUT_SLOTS; index++)
         free(store->layouts[index].chunks);

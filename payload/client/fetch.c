@@ -31,6 +31,9 @@ struct fetcher {
     struct receiver *receivers;
     unsigned receiver_count;
     void (*on_wait)(void);
+    pthread_mutex_t full_disk; /* held by who makes room on it */
+    void (*on_full_disk)(void *context);
+    void *on_full_disk_context;
 };
 
 int fetcher_create(struct cache *cache, struct downloader *regular, struct downloader *external,
@@ -45,6 +48,7 @@ int fetcher_create(struct cache *cache, struct downloader *regular, struct downl
         .external = external,
         .flights = FLIGHT_TABLE_INIT,
         .lock = PTHREAD_MUTEX_INITIALIZER,
+        .full_disk = PTHREAD_MUTEX_INITIALIZER,
     };
     *fetcher = made;
     return 0;
@@ -60,6 +64,7 @@ void fetcher_destroy(struct fetcher *fetcher)
         receiver_destroy(receiver);
     }
     (void)pthread_mutex_destroy(&fetcher->lock);
+    (void)pthread_mutex_destroy(&fetcher->full_disk);
     (void)pthread_mutex_destroy(&fetcher->flights.lock);
     free(fetcher);
 }
@@ -120,6 +125,28 @@ bool fetch_is_cached(struct fetcher *fetcher, const struct hash *hash)
 void fetch_on_wait(struct fetcher *fetcher, void (*callback)(void))
 {
     fetcher->on_wait = callback;
+}
+
+void fetch_on_full_disk(struct fetcher *fetcher, void (*callback)(void *context), void *context)
+{
+    fetcher->on_full_disk = callback;
+    fetcher->on_full_disk_context = context;
+}
+
+static void close_unused(struct fetcher *fetcher)
+{
+    if (fetcher->on_full_disk)
+        fetcher->on_full_disk(fetcher->on_full_disk_context);
+}
+
+static int make_room(struct fetcher *fetcher)
+{
+    (void)pthread_mutex_lock(&fetcher->full_disk);
+    close_unused(fetcher); /* that may be enough */
+    int result = cache_make_room(fetcher->cache);
+    close_unused(fetcher);
+    (void)pthread_mutex_unlock(&fetcher->full_disk);
+    return result;
 }
 
 #define OBJECT_URL_SIZE (sizeof "/.cvmfsalt-" + HASH_TEXT_SIZE + 1)
@@ -191,7 +218,8 @@ static int check_room(struct fetcher *fetcher, const struct object *object, stru
                      object->label ? object->label : "an object");
 }
 
-static int fetch_anew(struct fetcher *fetcher, const struct object *object,
+/* `disk_is_full` is set when there was no room to write the object to. */
+static int fetch_once(struct fetcher *fetcher, const struct object *object, bool *disk_is_full,
                       enum download_failure *failure, struct error *error)
 {
     *failure = DOWNLOAD_LOCAL_IO;
@@ -211,12 +239,25 @@ static int fetch_anew(struct fetcher *fetcher, const struct object *object,
         }
         receiver_end(receiver);
     }
+    *disk_is_full = local.code == -ENOSPC || local.code == -EDQUOT;
     if (local.code < 0) {
         *error = local;
         (void)error_prefix(error, "fetching %s", object->label ? object->label : "an object");
     }
     give_receiver(fetcher, receiver);
     return result;
+}
+
+/* Where the disk is full although the cache may still grow, the cache has to shrink: that of a user
+ * with a quota, a small image, a disk that others fill. */
+static int fetch_anew(struct fetcher *fetcher, const struct object *object,
+                      enum download_failure *failure, struct error *error)
+{
+    bool disk_is_full = false;
+    int result = fetch_once(fetcher, object, &disk_is_full, failure, error);
+    if (!disk_is_full || make_room(fetcher) < 0)
+        return result;
+    return fetch_once(fetcher, object, &disk_is_full, failure, error);
 }
 
 /* What the first of those who want an object does. */

@@ -51,6 +51,10 @@ bool fetch_is_cached(struct fetcher *fetcher, const struct hash *hash);
  * does. Set it before there are several threads. */
 void fetch_on_wait(struct fetcher *fetcher, void (*callback)(void));
 
+/* `callback` is called, by one thread at a time, when the disk of the cache is full: it is to close
+ * what objects are open without need. Set it, and set it to NULL, while no object is fetched. */
+void fetch_on_full_disk(struct fetcher *fetcher, void (*callback)(void *context), void *context);
+
 /* Throws away what the cache holds under a hash, because it turned out to be damaged there. */
 void fetch_discard(struct fetcher *fetcher, const struct hash *hash);
 

@@ -97,6 +97,20 @@ struct open_object *open_object_add(struct open_object_table *table, const struc
     return object;
 }
 
+void open_object_close_unused(struct open_object_table *table)
+{
+    for (size_t index = 0; index < table->slot_count; index++) {
+        (void)pthread_mutex_lock(&table->lock);
+        struct open_object *object = table->slots[index];
+        const bool unused = object && object->users == 1; /* the slot */
+        if (unused)
+            table->slots[index] = NULL;
+        (void)pthread_mutex_unlock(&table->lock);
+        if (unused)
+            object_close(object);
+    }
+}
+
 void open_object_release(struct open_object_table *table, struct open_object *object)
 {
     (void)pthread_mutex_lock(&table->lock);

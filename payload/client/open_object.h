@@ -25,6 +25,9 @@ struct open_object *open_object_find(struct open_object_table *table, const stru
 struct open_object *open_object_add(struct open_object_table *table, const struct hash *hash,
                                     int fd);
 
+/* Closes those without a user: what was removed from the disk meanwhile takes no room any more. */
+void open_object_close_unused(struct open_object_table *table);
+
 void open_object_release(struct open_object_table *table, struct open_object *object);
 
 #endif
