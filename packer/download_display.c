@@ -60,7 +60,10 @@ static void copy_label(const char *label, char *copy, size_t room)
 {
     size_t index = 0;
     for (; label[index] && index + 1 < room; index++)
-        copy[index] = label[index] > ' ' && label[index] < 0x7f ? label[index] : '?';
+        if (label[index] > ' ' && label[index] < 0x7f)
+            copy[index] = label[index];
+        else
+            copy[index] = '?';
     copy[index] = '\0';
 }
 

@@ -232,8 +232,7 @@ static int filter_packages(struct repodata *repodata, Repo *repo)
 {
     Id id = 0;
     Solvable *solvable = NULL;
-    FOR_REPO_SOLVABLES(repo, id, solvable)
-    {
+    FOR_REPO_SOLVABLES (repo, id, solvable) {
         auto_text struct text location = TEXT_INIT;
         struct checksum checksum = CHECKSUM_NONE;
         int result = is_of_architecture(repodata, solvable)
@@ -253,10 +252,10 @@ static int extend_known(struct repodata *repodata)
     const size_t count = (size_t)repodata->pool->nsolvables;
     if (count <= repodata->known_count)
         return 0;
-    struct known_package **longer = realloc(repodata->known, count * sizeof(*longer));
+    struct known_package **longer = realloc(repodata->known, count * sizeof(void *));
     if (!longer)
         return -ENOMEM;
-    memset(longer + repodata->known_count, 0, (count - repodata->known_count) * sizeof(*longer));
+    memset(longer + repodata->known_count, 0, (count - repodata->known_count) * sizeof(void *));
     repodata->known = longer;
     repodata->known_count = count;
     return 0;
@@ -266,7 +265,7 @@ static int append_repository(struct repodata *repodata, struct loading *loading,
                              struct loaded_repository **added)
 {
     struct loaded_repository **longer =
-        realloc(repodata->repositories, (repodata->repository_count + 1) * sizeof(*longer));
+        realloc(repodata->repositories, (repodata->repository_count + 1) * sizeof(void *));
     if (!longer)
         return -ENOMEM;
     repodata->repositories = longer;
@@ -357,7 +356,7 @@ int repodata_add(struct repodata *repodata, struct download_session *session,
                  struct repodata_repository *repositories, size_t count, struct error *error)
 {
     auto_free struct loading *loadings = calloc(count + 1, sizeof *loadings);
-    auto_free struct loading **open = calloc(count + 1, sizeof(*open));
+    auto_free struct loading **open = calloc(count + 1, sizeof(void *));
     int result = loadings && open ? 0 : -ENOMEM;
     for (size_t index = 0; index < count && result == 0; index++)
         result = loading_begin(&loadings[index], &repositories[index]);

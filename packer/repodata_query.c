@@ -162,8 +162,7 @@ static void find_named(const struct repodata *repodata, const char *repository, 
     Id id = 0, provider = 0;
     if (name_id == 0)
         return;
-    FOR_PROVIDES(id, provider, name_id)
-    {
+    FOR_PROVIDES (id, provider, name_id) {
         const Solvable *solvable = pool_id2solvable(pool, id);
         if (solvable->name != name_id || !is_in(solvable, repository))
             continue;
@@ -258,16 +257,22 @@ static void add_owners(const struct repodata *repodata, const char *file, Queue 
     dataiterator_free(&iterator);
 }
 
+static void add_capable(Pool *pool, Id dependency, Queue *providers)
+{
+    Id id = 0, provider = 0;
+    FOR_PROVIDES (id, provider, dependency) {
+        add_provider(pool, providers, id);
+    }
+}
+
 static int add_providers(const struct repodata *repodata, Id dependency, const char *file,
                          struct repodata_packages *packages)
 {
     Pool *pool = repodata->pool;
     auto_queue Queue providers;
     queue_init(&providers);
-    Id id = 0, provider = 0;
     if (dependency != 0)
-        FOR_PROVIDES(id, provider, dependency)
-    add_provider(pool, &providers, id);
+        add_capable(pool, dependency, &providers);
     if (file)
         add_owners(repodata, file, &providers);
     int result = 0;
