@@ -21,7 +21,7 @@
 #include "payload/launch/session_talk.h"
 
 struct attendance {
-    int signals; /* signalfd(2) */
+    int signals; /* signalfd(2), for SIGCHLD */
     int connection;
     int lifeline;    /* -1 when the job's end was reported */
     pid_t job;       /* -1 when it has ended */
@@ -31,14 +31,17 @@ struct attendance {
     bool is_over;    /* nothing is left */
 };
 
+void session_report(int lifeline, int code)
+{
+    const unsigned char byte = (unsigned char)code;
+    (void)send(lifeline, &byte, 1, MSG_NOSIGNAL); /* who is gone needs no report */
+    (void)close(lifeline);
+}
+
 static void report(struct attendance *attendance)
 {
-    if (attendance->lifeline < 0)
-        return;
-    const struct session_report end = {.code = (unsigned char)attendance->code,
-                                       .goes_on = !attendance->is_over};
-    (void)send(attendance->lifeline, &end, sizeof end, MSG_NOSIGNAL); /* unless nobody is there */
-    (void)close(steal_fd(&attendance->lifeline));
+    if (attendance->lifeline >= 0)
+        session_report(steal_fd(&attendance->lifeline), attendance->code);
 }
 
 static void signal_children(int signal)
@@ -75,15 +78,14 @@ static void reap(struct attendance *attendance)
         terminate(attendance);
 }
 
-static void take_signal(struct attendance *attendance)
+static void listen_to_caller(struct attendance *attendance)
 {
-    struct signalfd_siginfo info;
-    if (read(attendance->signals, &info, sizeof info) != (ssize_t)sizeof info)
-        return;
-    if (info.ssi_signo == SIGCHLD)
-        reap(attendance);
-    else if (attendance->job > 0 && !caller_signal_reached_all((int)info.ssi_signo, info.ssi_code))
-        (void)kill(attendance->job, (int)info.ssi_signo); /* it may have ended just now */
+    unsigned char signal;
+    ssize_t length = recv(attendance->lifeline, &signal, 1, MSG_DONTWAIT);
+    if (length == 0 || (length < 0 && errno != EAGAIN && errno != EINTR))
+        attendance->kills = true;
+    else if (length == 1 && attendance->job > 0)
+        (void)kill(attendance->job, signal); /* it may have ended just now */
 }
 
 static void listen_to_session(struct attendance *attendance)
@@ -109,11 +111,12 @@ static bool step(struct attendance *attendance)
     int count = poll(sources, sizeof sources / sizeof *sources, -1);
     if (count < 0)
         return errno == EINTR;
-    /* The end of the lifeline first: the report of the job's end closes our side of it. */
+    struct signalfd_siginfo info;
+    /* The lifeline first: the report of the job's end closes our side of it. */
     if (sources[2].revents)
-        attendance->kills = true;
-    if (sources[0].revents)
-        take_signal(attendance);
+        listen_to_caller(attendance);
+    if (sources[0].revents && read(attendance->signals, &info, sizeof info) > 0)
+        reap(attendance);
     if (sources[1].revents)
         listen_to_session(attendance);
     return true;
@@ -126,7 +129,6 @@ static void attend(struct attendance *attendance)
         goes_on = step(attendance);
     if (!attendance->is_over)
         (void)processes_kill_all(); /* what cannot be killed ends with the namespace */
-    attendance->is_over = true;
     report(attendance);
 }
 
@@ -140,21 +142,23 @@ static int close_streams(void)
     return null < 0 ? -errno : 0;
 }
 
-int session_attend(const struct session_attendant *attendant)
+void session_attend(const struct session_attendant *attendant)
 {
     sigset_t signals;
-    caller_signals(&signals);
+    (void)sigemptyset(&signals);
+    (void)sigaddset(&signals, SIGCHLD);
     struct error error = ERROR_INIT;
     int kept[] = {signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK), attendant->connection,
                   attendant->lifeline};
-    if (kept[0] < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0) {
-        (void)dprintf(STDERR_FILENO, "cvmfsexec: looking after the command: %m\n");
-        return 1;
-    }
-    pid_t job = job_start(attendant->job, &error);
+    pid_t job = -1;
+    if (kept[0] < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+        (void)error_system(&error, -errno, "looking after the command");
+    else
+        job = job_start(attendant->job, &error);
     if (job < 0) {
         (void)dprintf(STDERR_FILENO, "cvmfsexec: %s\n", error.message);
-        return 1;
+        session_report(attendant->lifeline, 1);
+        return;
     }
     int result = close_streams();
     if (result == 0)
@@ -163,8 +167,7 @@ int session_attend(const struct session_attendant *attendant)
                                     .connection = kept[1],
                                     .lifeline = kept[2],
                                     .job = job,
-                                    .code = 128 + SIGKILL};
-    attendance.kills = result < 0;
+                                    .code = 128 + SIGKILL,
+                                    .kills = result < 0};
     attend(&attendance);
-    return 0;
 }

@@ -4,8 +4,6 @@
 #ifndef CVMFSEXEC_LAUNCH_SESSION_ATTENDANT_H
 #define CVMFSEXEC_LAUNCH_SESSION_ATTENDANT_H
 
-#include <stdbool.h>
-
 #include "payload/launch/job.h"
 
 struct session_attendant {
@@ -14,17 +12,14 @@ struct session_attendant {
     int lifeline;   /* a SOCK_SEQPACKET whose other end the joining process holds */
 };
 
-/* What it says over the lifeline, once. */
-struct session_report {
-    unsigned char code; /* the job's exit code: 128+N when signal N ended it */
-    bool goes_on;       /* the job has left processes behind, and this one stays with them */
-};
+/* Runs in a process of its own inside of the namespaces: starts the job; sends it the signals whose
+ * numbers come over the lifeline, a byte each; and reports its exit code there in the same way
+ * (128+N when signal N ended it). Then it stays until all that the job has started has ended, too.
+ * Kills all of it when the lifeline closes before the job has ended, and when the session is gone
+ * or says so. The process has no other descriptors when this returns. */
+void session_attend(const struct session_attendant *attendant);
 
-/* Runs in a process of its own inside of the namespaces: starts the job, passes signals on to it,
- * and reports its end over the lifeline; then stays until all that the job has started has ended,
- * too. Kills all of it when the lifeline closes before the job has ended, and
- * when the session is gone or says so. Its descriptors are gone when it returns; what it returns is
- * its exit code. */
-int session_attend(const struct session_attendant *attendant);
+/* Reports an exit code, and closes the lifeline. */
+void session_report(int lifeline, int code);
 
 #endif

@@ -1,6 +1,10 @@
-/* The joining process enters the user namespace, which makes it able to enter the others; its
- * child, the attendant, is in all of them. It stays outside of the mount namespace itself: what it
- * waits for are signals of the caller, and the attendant's report. */
+/* The joining process enters the user namespace, which makes it able to enter the others; the
+ * attendant is in all of them. It stays outside of the mount namespace itself: what it waits for
+ * are signals of the caller, and the attendant's report.
+ *
+ * The attendant is not its child, but one of the session's process 1, if it has a pid namespace:
+ * that cannot end before somebody has waited for every process that was in it, pid_namespaces(7),
+ * and the joining process may be stopped or have been killed. */
 #include "payload/launch/session_join.h"
 
 #include <errno.h>
@@ -31,6 +35,7 @@ struct entrance {
     int mount;
     int pid;
     int requests;
+    bool same_processes; /* it has no pid namespace of its own, seen from here */
 };
 
 static void entrance_close(struct entrance *entrance)
@@ -116,22 +121,23 @@ static int enter(int namespace, const char *own, int type, struct error *error)
     return error_system(error, code, "entering the session");
 }
 
-static int enter_outer_namespaces(const struct entrance *entrance, struct error *error)
+static int enter_outer_namespaces(struct entrance *entrance, struct error *error)
 {
+    entrance->same_processes = is_same_file(entrance->pid, "/proc/self/ns/pid");
     int result = enter(entrance->user, "/proc/self/ns/user", CLONE_NEWUSER, error);
     if (result == 0)
         result = enter(entrance->pid, "/proc/self/ns/pid", CLONE_NEWPID, error);
     /* Whoever gains capabilities becomes unreadable in /proc, even for himself. */
     if (result == 0 && prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) < 0)
         return error_system(error, -errno, "entering the session");
-    /* What the attendant leaves when it is killed comes here, where no pid namespace hinders it. */
-    if (result == 0 && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+    /* What the attendant leaves when it is killed comes here, then. */
+    if (result == 0 && entrance->same_processes && prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
         return error_system(error, -errno, "adopting children");
     return result;
 }
 
-static int be_attendant(const struct session_join_plan *plan, const struct entrance *entrance,
-                        int lifeline)
+static void be_attendant(const struct session_join_plan *plan, const struct entrance *entrance,
+                         int lifeline)
 {
     struct error error = ERROR_INIT;
     auto_free char *directory = getcwd(NULL, 0);
@@ -141,7 +147,8 @@ static int be_attendant(const struct session_join_plan *plan, const struct entra
         result = root_return_to(directory, old_directory, &error);
     if (result < 0) {
         (void)dprintf(STDERR_FILENO, "cvmfsexec: %s\n", error.message);
-        return 1;
+        session_report(lifeline, 1);
+        return;
     }
     const struct job job = {.paths = plan->paths,
                             .caller = plan->caller,
@@ -150,37 +157,55 @@ static int be_attendant(const struct session_join_plan *plan, const struct entra
                             .dies_with_us = true};
     const struct session_attendant attendant = {
         .job = &job, .connection = entrance->connection, .lifeline = lifeline};
-    return session_attend(&attendant);
+    session_attend(&attendant);
 }
 
-static void pass_on(int signals, pid_t attendant)
+/* By way of a child that ends at once. */
+static int start_attendant(const struct session_join_plan *plan, const struct entrance *entrance,
+                           const int lifeline[2], struct error *error)
+{
+    pid_t between = fork();
+    if (between < 0)
+        return error_system(error, -errno, "starting a process for the command");
+    if (between == 0) {
+        (void)close(lifeline[0]);
+        pid_t attendant = fork();
+        if (attendant == 0)
+            be_attendant(plan, entrance, lifeline[1]);
+        _exit(attendant < 0 ? errno : 0);
+    }
+    int status;
+    if (waitpid(between, &status, 0) < 0)
+        return error_system(error, -errno, "starting a process for the command");
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        return error_system(error, WIFEXITED(status) ? -WEXITSTATUS(status) : -EINTR,
+                            "starting a process for the command");
+    return 0;
+}
+
+static void pass_on(int signals, int lifeline)
 {
     struct signalfd_siginfo info;
     if (read(signals, &info, sizeof info) != (ssize_t)sizeof info || info.ssi_signo == SIGCHLD)
         return;
-    if (!caller_signal_reached_all((int)info.ssi_signo, info.ssi_code))
-        (void)kill(attendant, (int)info.ssi_signo); /* it may have ended just now */
-    if (info.ssi_signo == SIGTSTP)
+    const unsigned char signal = (unsigned char)info.ssi_signo;
+    if (!caller_signal_reached_all(signal, info.ssi_code))
+        (void)send(lifeline, &signal, 1, MSG_NOSIGNAL); /* it may have ended just now */
+    if (signal == SIGTSTP)
         caller_stop();
 }
 
-/* How the command ended; or, when there is no word of it, the attendant. */
-static int end_of(pid_t attendant, const struct session_report *report, struct error *error)
+/* The exit code that is reported. When there is none the attendant was killed. */
+static int take_report(int lifeline, bool adopts, struct error *error)
 {
-    int status = 0;
-    /* One that goes on is left to itself. Others must not stay as zombies: a pid namespace ends
-     * only when every process of it has been waited for. */
-    if ((!report || !report->goes_on) && waitpid(attendant, &status, 0) < 0)
-        return error_system(error, -errno, "waiting for the command");
-    if (report)
-        return report->code;
-    int result = WIFSIGNALED(status) ? processes_kill_all() : 0;
-    if (result < 0)
-        return error_system(error, result, "ending what the command left");
-    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    unsigned char code;
+    if (recv(lifeline, &code, 1, 0) == 1)
+        return code;
+    int result = adopts ? processes_kill_all() : 0;
+    return result < 0 ? error_system(error, result, "ending what the command left") : 128 + SIGKILL;
 }
 
-static int wait_for(pid_t attendant, int lifeline, struct error *error)
+static int wait_for_report(int lifeline, bool adopts, struct error *error)
 {
     sigset_t set;
     caller_signals(&set);
@@ -190,21 +215,19 @@ static int wait_for(pid_t attendant, int lifeline, struct error *error)
     struct pollfd sources[] = {{.fd = signals, .events = POLLIN},
                                {.fd = lifeline, .events = POLLIN}};
     for (;;) {
-        if (poll(sources, 2, -1) < 0 && errno != EINTR)
+        int count = poll(sources, sizeof sources / sizeof *sources, -1);
+        if (count < 0 && errno != EINTR)
             return error_system(error, -errno, "waiting for the command");
-        if (sources[0].revents)
-            pass_on(signals, attendant);
-        struct session_report report;
-        ssize_t length =
-            sources[1].revents ? recv(lifeline, &report, sizeof report, MSG_DONTWAIT) : -1;
-        if (length >= 0)
-            return end_of(attendant, length == (ssize_t)sizeof report ? &report : NULL, error);
+        if (count > 0 && sources[0].revents)
+            pass_on(signals, lifeline);
+        if (count > 0 && sources[1].revents)
+            return take_report(lifeline, adopts, error);
     }
 }
 
 int session_join(const struct session_join_plan *plan, struct error *error)
 {
-    auto_entrance struct entrance entrance = {-1, -1, -1, -1, -1};
+    auto_entrance struct entrance entrance = {-1, -1, -1, -1, -1, false};
     int result = ask_entrance(plan->name, &entrance, error);
     if (result == 0)
         result = enter_outer_namespaces(&entrance, error);
@@ -217,16 +240,12 @@ int session_join(const struct session_join_plan *plan, struct error *error)
         return error_system(error, -errno, "making a socket");
     auto_fd int ours = ends[0];
     auto_fd int theirs = ends[1];
-    pid_t attendant = fork();
-    if (attendant < 0)
-        return error_system(error, -errno, "starting a process for the command");
-    if (attendant == 0) {
-        (void)close(steal_fd(&ours));
-        _exit(be_attendant(plan, &entrance, theirs));
-    }
+    result = start_attendant(plan, &entrance, ends, error);
+    if (result < 0)
+        return result;
     (void)close(steal_fd(&theirs));
     (void)close(steal_fd(&entrance.connection)); /* it lives as long as the attendant */
-    result = wait_for(attendant, ours, error);
+    result = wait_for_report(ours, entrance.same_processes, error);
     caller_retake_terminal(plan->caller);
     return result;
 }

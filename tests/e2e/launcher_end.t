@@ -10,7 +10,7 @@ import signal
 
 import harness
 from harness import expect_equal, test
-from launchtree import Tree, children_of, name_of, wait_for_output, wait_until
+from launchtree import Tree, children_of, masked, name_of, wait_for_output, wait_until
 
 harness.require_fuse_userns()
 
@@ -34,14 +34,6 @@ def process_one_of(process):
 def job_of(process):
     (pid,) = [pid for pid in children_of(process_one_of(process)) if name_of(pid) == "sh"]
     return pid
-
-
-def masked():
-    """Runs a command of the ordinary user where a new /proc is refused, as in a container."""
-    user = harness.ORDINARY
-    return ["unshare", "-Urm", "/bin/sh", "-c",
-            "mount --bind /dev/null /proc/version && "
-            f'exec unshare -U --map-user={user.uid} --map-group={user.gid} "$@"', "sh"]
 
 
 @test

@@ -138,6 +138,14 @@ def name_of(pid):
         return None
 
 
+def masked(user=harness.ORDINARY):
+    """The beginning of a command that runs the rest of it where a new /proc is refused, as in a
+    container."""
+    return ["unshare", "-Urm", "/bin/sh", "-c",
+            "mount --bind /dev/null /proc/version && "
+            f'exec unshare -U --map-user={user.uid} --map-group={user.gid} "$@"', "sh"]
+
+
 def wait_until(holds, why):
     """Waits until holds() is true; gives up after a long time, with the words why()."""
     for _ in range(600):

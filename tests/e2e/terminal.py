@@ -20,8 +20,8 @@ class Terminal:
 
     def __init__(self, command, user, rows=24, columns=80, env=None):
         self.master, slave = pty.openpty()
-        for end in (self.master, slave):
-            harness.at_end(os.close, end)
+        self.ends = [self.master, slave]
+        harness.at_end(self.hang_up)
         os.fchown(slave, user.uid, user.gid)
         self.resize(rows, columns)
         name = os.ttyname(slave)
@@ -34,6 +34,11 @@ class Terminal:
     def type(self, text):
         """Presses these keys."""
         os.write(self.master, text.encode())
+
+    def hang_up(self):
+        """Is gone."""
+        while self.ends:
+            os.close(self.ends.pop())
 
     def resize(self, rows, columns):
         """Gives the window another size."""
