@@ -86,6 +86,45 @@ def a_native_tree_is_complete():
 
 
 @test
+def fuse2fs_of_the_host_comes_along_with_its_libraries():
+    found = shutil.which("fuse2fs", path="/usr/bin:/usr/sbin:/bin:/sbin")
+    if not found:
+        harness.skip("there is no fuse2fs here")
+    site = Site()
+    expect_in("fuse2fs", site.makedist("-n", "none").stderr, "the summary")
+    expect_equal(read(site.path("dist/usr/bin/fuse2fs"), "rb"), read(found, "rb"))
+    expect_in(f"fuse2fs {os.path.realpath(found)}\n",
+              read(site.path("dist/usr/share/cvmfsexec/libraries")))
+    libraries = os.listdir(site.path("dist/usr/lib64"))
+    needed = harness.run(["objdump", "-p", found], check=True).stdout
+    for name in re.findall(r"NEEDED\s+(\S+)", needed):
+        expect_in(name, libraries)
+    loader = next(name for name in libraries if re.fullmatch(r"ld.*\.so\.\d", name))
+    result = harness.run([site.path("dist/usr/lib64", loader), "--library-path",
+                          site.path("dist/usr/lib64"), site.path("dist/usr/bin/fuse2fs")])
+    expect_in("device", result.stderr, "the usage")
+
+
+@test
+def without_fuse2fs_a_tree_is_made_and_one_line_says_what_is_missing():
+    site = Site()
+    script = """for d in /usr/bin /usr/sbin /bin /sbin; do [ ! -e $d/fuse2fs ] ||
+        mount --bind /dev/null $d/fuse2fs || exit 99; done; exec ./makedist "$@" """
+    command = ["unshare", "-Urm", "sh", "-c", script, "sh"]
+    result = harness.run([*command, "-n", "none"], cwd=site.directory, user=harness.ORDINARY)
+    if "makedist: " not in result.stderr:
+        harness.skip("no mounts in a user namespace")
+    expect_equal(result.status, 0, str(result))
+    missing, made = result.stderr.splitlines()
+    expect_in("package fuse2fs", missing)
+    expect_in("made ", made)
+    assert not os.path.exists(site.path("dist/usr/bin/fuse2fs"))
+    shutil.rmtree(site.path("dist"))
+    result = harness.run([*command, "-qn", "none"], cwd=site.directory, user=harness.ORDINARY)
+    expect_equal((result.status, result.stderr), (0, ""))
+
+
+@test
 def default_local_has_plain_lines_that_sites_edit():
     site = Site()
     site.makedist("-qn", "none")
