@@ -42,7 +42,7 @@ else
 NATIVE_CFLAGS  += -D_FORTIFY_SOURCE=2
 endif
 
-PACKER_LIBS := -lelf -larchive -lzstd -lcrypto -lcurl -lsolvext -lsolv -lxml2
+PACKER_LIBS := -lelf -larchive -lzstd -lcrypto -lcurl -lsolvext -lsolv -lxml2 -lrpm -lrpmio
 CLIENT_LIBS := -lfuse3 -lsqlite3 -lcrypto -lz -ldl -lpthread
 
 # The rooms. A source file belongs to the archive of its folder, a main to its program.

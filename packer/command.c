@@ -5,7 +5,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum long_only { OPTION_LEVEL = 256, OPTION_THREADS, OPTION_EXCLUDE, OPTION_VERSION };
+enum long_only {
+    OPTION_LEVEL = 256,
+    OPTION_THREADS,
+    OPTION_EXCLUDE,
+    OPTION_VERSION,
+    OPTION_SOURCES,
+    OPTION_CACHE,
+    OPTION_KEYS,
+    OPTION_REQUIRE_SIGNATURES,
+    OPTION_NO_CLOSURE,
+    OPTION_DRY_RUN,
+    OPTION_LIST_TYPES,
+    OPTION_LIST_SOURCES,
+};
 
 static const struct option options[] = {
     {"sing", no_argument, NULL, 's'},
@@ -19,31 +32,41 @@ static const struct option options[] = {
     {"threads", required_argument, NULL, OPTION_THREADS},
     {"exclude", required_argument, NULL, OPTION_EXCLUDE},
     {"version", no_argument, NULL, OPTION_VERSION},
+    {"sources", required_argument, NULL, OPTION_SOURCES},
+    {"cache", required_argument, NULL, OPTION_CACHE},
+    {"keys", required_argument, NULL, OPTION_KEYS},
+    {"require-signatures", no_argument, NULL, OPTION_REQUIRE_SIGNATURES},
+    {"no-closure", no_argument, NULL, OPTION_NO_CLOSURE},
+    {"dry-run", no_argument, NULL, OPTION_DRY_RUN},
+    {"list-types", no_argument, NULL, OPTION_LIST_TYPES},
+    {"list-sources", no_argument, NULL, OPTION_LIST_SOURCES},
     {NULL, 0, NULL, 0},
 };
 
 const char command_help[] =
-    "Usage: makedist [-sq] -n [-m TYPE] none\n"
+    "Usage: makedist [-snq] [-v VERSION] [-m TYPE] {osg|egi|default|none}\n"
     "       makedist [-sq] [--level=N] [--threads=N] [--exclude=PATTERN] -o FILE\n"
-    "\n"
-    "The first makes 'dist' beside this program (here, if it is installed): a\n"
-    "CernVM-FS client with all it needs to run on any Linux node. Edit dist/etc/cvmfs\n"
-    "as your site needs it: proxy in default.local, more in default.d, domain.d,\n"
-    "config.d and keys. The second packs dist and the commands into FILE, one\n"
-    "executable for all nodes: './FILE REPOSITORY... -- COMMAND'.\n"
-    "\n"
-    "  -n, --native            the client that comes with this program: no download\n"
-    "  -m, --machine=TYPE      machine type, as rhel9-x86_64; default: this host's\n"
+    "The first makes 'dist' beside this program (here, if it is installed): a client\n"
+    "of CernVM-FS for any Linux node, configured for osg, egi, default or none. The\n"
+    "second packs dist and the commands into FILE: './FILE REPOSITORY... -- COMMAND'.\n"
+    "  -n, --native            the client of this program instead of the official one\n"
+    "  -v, --client-version=X.Y.Z  the version of that; default: the newest\n"
+    "  -m, --machine=TYPE      machine type, see --list-types; default: this host's\n"
     "  -s, --sing              for singcvmfs instead of cvmfsexec\n"
+    "      --sources=FILE      where packages are, over what --list-sources shows\n"
+    "      --cache=DIR         where downloads are kept; default ~/.cache/cvmfsexec\n"
+    "      --keys=DIR          OpenPGP keys that sign packages\n"
+    "      --require-signatures  refuse packages that none of them signed\n"
+    "      --no-closure        leave loader, libc and the like to the node\n"
+    "      --dry-run           only print the URLs of what would be downloaded\n"
     "  -o, --output=FILE       pack dist into FILE, replacing it\n"
     "      --level=N           1 (fast) to 22 (small) of zstd; default 19\n"
     "      --threads=N         compress on N cores; default all\n"
     "      --exclude=PATTERN   leave out names like this ('dist/usr/share/*'); repeat\n"
     "  -q, --quiet             print errors only\n"
-    "  -h, --help, --version\n"
-    "\n"
+    "  -h, --help, --version, --list-types, --list-sources\n"
     "Exit status: 0; 2 for a wrong command line or a host without a machine type; 1\n"
-    "for an unsupported -m, and for all that goes wrong later.\n";
+    "for an unsupported -m, and for all that goes wrong later. More: man makedist\n";
 
 /* A whole number from 1 to `most`. */
 static int read_number(const char *text, const char *option, long most, long *number,
@@ -58,26 +81,65 @@ static int read_number(const char *text, const char *option, long most, long *nu
     return 0;
 }
 
-static int read_option(int option, char *value, struct command *command, struct error *error)
+static int read_text(const char *value, const char *option, const char *what, const char **text,
+                     struct error *error)
+{
+    *text = value;
+    return *value ? 0 : error_set(error, -EINVAL, "%s wants the name of a %s", option, what);
+}
+
+/* Options that are a word for themselves. */
+static bool read_switch(int option, struct command *command)
+{
+    switch (option) {
+    case 's':
+        command->sing = true;
+        return true;
+    case 'n':
+        command->native = true;
+        return true;
+    case 'q':
+        command->quiet = true;
+        return true;
+    case OPTION_REQUIRE_SIGNATURES:
+        command->require_signatures = true;
+        return true;
+    case OPTION_NO_CLOSURE:
+        command->without_closure = true;
+        return true;
+    case OPTION_DRY_RUN:
+        command->dry_run = true;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* Options that say what is to be done; the first one counts. */
+static bool read_action(int option, struct command *command)
+{
+    static const struct {
+        int option;
+        enum command_action action;
+    } actions[] = {{'h', COMMAND_HELP},
+                   {OPTION_VERSION, COMMAND_VERSION},
+                   {OPTION_LIST_TYPES, COMMAND_LIST_TYPES},
+                   {OPTION_LIST_SOURCES, COMMAND_LIST_SOURCES}};
+    for (size_t index = 0; index < sizeof actions / sizeof actions[0]; index++) {
+        if (actions[index].option != option)
+            continue;
+        if (command->action == COMMAND_MAKE || command->action == COMMAND_PACK)
+            command->action = actions[index].action;
+        return true;
+    }
+    return false;
+}
+
+static int read_value(int option, char *value, struct command *command, struct error *error)
 {
     long number = 0;
     int result = 0;
     switch (option) {
-    case 's':
-        command->sing = true;
-        return 0;
-    case 'n':
-        command->native = true;
-        return 0;
-    case 'q':
-        command->quiet = true;
-        return 0;
-    case 'h':
-        command->help = true;
-        return 0;
-    case OPTION_VERSION:
-        command->version = true;
-        return 0;
     case 'v':
         command->client = value;
         return 0;
@@ -85,8 +147,15 @@ static int read_option(int option, char *value, struct command *command, struct 
         command->machine = value;
         return 0;
     case 'o':
-        command->output = value;
-        return *value ? 0 : error_set(error, -EINVAL, "-o wants the name of a file");
+        if (command->action == COMMAND_MAKE)
+            command->action = COMMAND_PACK;
+        return read_text(value, "-o", "file", &command->file, error);
+    case OPTION_SOURCES:
+        return read_text(value, "--sources", "file", &command->sources, error);
+    case OPTION_CACHE:
+        return read_text(value, "--cache", "directory", &command->cache, error);
+    case OPTION_KEYS:
+        return read_text(value, "--keys", "directory", &command->keys, error);
     case OPTION_LEVEL:
         result = read_number(value, "--level", 22, &number, error);
         command->level = (int)number;
@@ -103,14 +172,38 @@ static int read_option(int option, char *value, struct command *command, struct 
     }
 }
 
+/* The first option that was given of those that mean nothing here, or NULL. */
+struct misplaced {
+    bool given;
+    const char *option;
+};
+
+static const char *first_given(const struct misplaced *options_given, size_t count)
+{
+    for (size_t index = 0; index < count; index++)
+        if (options_given[index].given)
+            return options_given[index].option;
+    return NULL;
+}
+
 static int check_packing(const struct command *command, struct error *error)
 {
+    const struct misplaced misplaced[] = {
+        {command->native, "-n"},
+        {command->client, "-v"},
+        {command->sources, "--sources"},
+        {command->cache, "--cache"},
+        {command->keys, "--keys"},
+        {command->require_signatures, "--require-signatures"},
+        {command->without_closure, "--no-closure"},
+        {command->dry_run, "--dry-run"},
+    };
+    const char *option = first_given(misplaced, sizeof misplaced / sizeof misplaced[0]);
     if (command->source)
         return error_set(error, -EINVAL, "-o packs the tree that is there: \"%s\" is too much",
                          command->source);
-    if (command->native || command->client)
-        return error_set(error, -EINVAL, "%s is for making a tree, -o is for packing it",
-                         command->native ? "-n" : "-v");
+    if (option)
+        return error_set(error, -EINVAL, "%s is for making a tree, -o is for packing it", option);
     return 0;
 }
 
@@ -123,6 +216,8 @@ static int check_making(const struct command *command, struct error *error)
         return error_set(error, -EINVAL, "--level, --threads and --exclude are for -o");
     if (command->native && command->client)
         return error_set(error, -EINVAL, "-v chooses an official client, -n none of them");
+    if (command->native && command->without_closure)
+        return error_set(error, -EINVAL, "--no-closure is for official clients, -n is another");
     for (size_t index = 0; index < sizeof sources / sizeof sources[0]; index++)
         if (strcmp(command->source, sources[index]) == 0)
             return 0;
@@ -141,17 +236,20 @@ int command_read(int count, char **arguments, struct command *command, struct er
             return optopt && optopt < 256
                        ? error_set(error, -EINVAL, "unknown option -%c", optopt)
                        : error_set(error, -EINVAL, "wrong option %s", arguments[optind - 1]);
-        int result = read_option(option, optarg, command, error);
+        if (read_switch(option, command) || read_action(option, command))
+            continue;
+        int result = read_value(option, optarg, command, error);
         if (result < 0)
             return result;
     }
-    if (command->help || command->version)
+    if (command->action != COMMAND_MAKE && command->action != COMMAND_PACK)
         return 0;
     if (optind < count)
         command->source = arguments[optind];
     if (count - optind > 1)
         return error_set(error, -EINVAL, "\"%s\" is too much", arguments[optind + 1]);
-    return command->output ? check_packing(command, error) : check_making(command, error);
+    return command->action == COMMAND_PACK ? check_packing(command, error)
+                                           : check_making(command, error);
 }
 
 void command_free(struct command *command)

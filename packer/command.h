@@ -7,19 +7,33 @@
 #include "payload/base/error.h"
 #include "payload/base/strings.h"
 
+enum command_action {
+    COMMAND_MAKE,         /* a tree from `source` */
+    COMMAND_PACK,         /* the tree into `file` */
+    COMMAND_HELP,         /* say how it is used */
+    COMMAND_VERSION,      /* say the version of makedist */
+    COMMAND_LIST_TYPES,   /* say which machine types there are */
+    COMMAND_LIST_SOURCES, /* say the table of sources */
+};
+
 struct command {
-    bool help;              /* say how it is used, and nothing else */
-    bool version;           /* likewise the version of makedist */
-    bool sing;              /* -s */
-    bool native;            /* -n */
-    bool quiet;             /* -q */
-    const char *machine;    /* -m, or NULL */
-    const char *client;     /* -v: version of the official client, or NULL */
-    const char *source;     /* osg, egi, default, none; NULL when packing */
-    const char *output;     /* -o; NULL when making a tree */
-    struct strings exclude; /* --exclude, in order */
-    int level;              /* --level, 0: not given */
-    unsigned threads;       /* --threads, 0: not given */
+    enum command_action action;
+    bool sing;               /* -s */
+    bool native;             /* -n */
+    bool quiet;              /* -q */
+    bool dry_run;            /* --dry-run: say what would be downloaded */
+    bool without_closure;    /* --no-closure */
+    bool require_signatures; /* --require-signatures */
+    const char *machine;     /* -m, or NULL */
+    const char *client;      /* -v: version of the official client, or NULL */
+    const char *source;      /* osg, egi, default, none; NULL when nothing is made */
+    const char *file;        /* -o */
+    const char *sources;     /* --sources: a table of the site's, or NULL */
+    const char *cache;       /* --cache: directory for downloads, or NULL */
+    const char *keys;        /* --keys: directory of OpenPGP keys, or NULL */
+    struct strings exclude;  /* --exclude, in order */
+    int level;               /* --level, 0: not given */
+    unsigned threads;        /* --threads, 0: not given */
 };
 
 #define COMMAND_INIT            \

@@ -8,6 +8,9 @@
 
 #include "payload/base/scope.h"
 
+static const char *const standard_commands[] = {"cvmfsexec", "mountrepo", "umountrepo"};
+static const char *const sing_commands[] = {"singcvmfs"};
+
 /* As seen from the directory of the program; an installation has bin and libexec side by side. */
 enum { BESIDE, INSTALLED, PLACE_COUNT };
 static const char *const places[PLACE_COUNT] = {
@@ -89,4 +92,10 @@ int companion_find_on_system(const char *name, struct text *path)
     if (result == -ENOENT)
         result = find_along("/usr/bin:/usr/sbin:/bin:/sbin", name, &found);
     return result < 0 ? result : text_append_string(path, found.bytes);
+}
+
+struct companion_commands companion_commands(bool sing)
+{
+    return sing ? (struct companion_commands){sing_commands, 1}
+                : (struct companion_commands){standard_commands, 3};
 }

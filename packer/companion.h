@@ -2,6 +2,9 @@
 #ifndef CVMFSEXEC_PACKER_COMPANION_H
 #define CVMFSEXEC_PACKER_COMPANION_H
 
+#include <stdbool.h>
+#include <stddef.h>
+
 #include "payload/base/error.h"
 #include "payload/base/text.h"
 
@@ -17,6 +20,14 @@ int companion_workplace(const char *directory, struct text *place, struct error 
  * a build directory, or where an installation has it. 0; -ENOENT with words that name the places
  * where it is not; -ENOMEM. */
 int companion_find(const char *directory, const char *name, struct text *path, struct error *error);
+
+/* The commands that run on a node, without their directory: the first is what a bundle starts. */
+struct companion_commands {
+    const char *const *names;
+    size_t count;
+};
+struct companion_commands companion_commands(bool sing);
+#define COMPANION_COMMANDS_MAX 3
 
 /* Appends the path of a program of this system: along $PATH, and where programs of root are, which
  * $PATH of a user may leave out. 0; -ENOENT, without words; -ENOMEM. */

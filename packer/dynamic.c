@@ -14,6 +14,7 @@
 /* Far above what any linker writes; damaged counts shall not keep us busy. */
 #define PROGRAM_HEADER_LIMIT 4096u
 #define NAME_LIMIT 4096u
+#define VERSION_LIMIT 4096u
 
 /* Bytes of the file, NULL when they are not all inside it. libelf owns them. */
 static Elf_Data *file_bytes(Elf *elf, uint64_t offset, uint64_t size, Elf_Type type)
@@ -101,6 +102,154 @@ static int read_entry(const GElf_Dyn *entry, const Elf_Data *strings, struct dyn
     return result < 0 ? result : strings_take(&dynamic->needed, name);
 }
 
+/* Where in the strings an offset is; NULL when it is not there, or has no end. */
+static const char *string_at(const Elf_Data *strings, uint32_t offset)
+{
+    if (!strings || offset >= strings->d_size)
+        return NULL;
+    const char *string = (const char *)strings->d_buf + offset;
+    return memchr(string, '\0', strings->d_size - offset) ? string : NULL;
+}
+
+/* A table of versions: the rest of the segment it is in, for its own size is not said anywhere. The
+ * structures in it are the same for both classes. */
+static const Elf_Data *find_versions(Elf *elf, size_t headers, uint64_t address)
+{
+    for (size_t index = 0; index < headers; index++) {
+        GElf_Phdr header;
+        if (!gelf_getphdr(elf, (int)index, &header) || header.p_type != PT_LOAD ||
+            address < header.p_vaddr || address - header.p_vaddr >= header.p_filesz)
+            continue;
+        const uint64_t distance = address - header.p_vaddr;
+        if (header.p_offset > UINT64_MAX - distance)
+            return NULL;
+        return file_bytes(elf, header.p_offset + distance, header.p_filesz - distance, ELF_T_BYTE);
+    }
+    return NULL;
+}
+
+static bool copy_record(const Elf_Data *table, uint64_t offset, void *record, size_t size)
+{
+    if (offset > table->d_size || table->d_size - offset < size)
+        return false;
+    memcpy(record, (const char *)table->d_buf + offset, size);
+    return true;
+}
+
+static int add_need(struct dynamic *dynamic, const char *library, const char *version)
+{
+    struct version_need *grown =
+        reallocarray(dynamic->needs, dynamic->need_count + 1, sizeof *grown);
+    if (!grown)
+        return -ENOMEM;
+    dynamic->needs = grown;
+    struct version_need *need = &grown[dynamic->need_count++];
+    *need = (struct version_need){.library = strdup(library), .version = strdup(version)};
+    return need->library && need->version ? 0 : -ENOMEM;
+}
+
+/* What is needed of one library. */
+static int read_library_needs(const Elf_Data *table, uint64_t offset, const Elf64_Verneed *library,
+                              const Elf_Data *strings, struct dynamic *dynamic)
+{
+    const char *name = string_at(strings, library->vn_file);
+    offset += library->vn_aux;
+    int result = name ? 0 : -ENOEXEC;
+    for (unsigned index = 0; index < library->vn_cnt && result == 0; index++) {
+        Elf64_Vernaux need;
+        const char *version = copy_record(table, offset, &need, sizeof need)
+                                  ? string_at(strings, need.vna_name)
+                                  : NULL;
+        if (!version)
+            return -ENOEXEC;
+        if (!(need.vna_flags & VER_FLG_WEAK))
+            result = add_need(dynamic, name, version);
+        offset += need.vna_next;
+        if (need.vna_next == 0)
+            break;
+    }
+    return result;
+}
+
+static int read_needs(const Elf_Data *table, uint64_t count, const Elf_Data *strings,
+                      struct dynamic *dynamic)
+{
+    uint64_t offset = 0;
+    for (uint64_t index = 0; index < count; index++) {
+        Elf64_Verneed library;
+        if (!copy_record(table, offset, &library, sizeof library))
+            return -ENOEXEC;
+        int result = read_library_needs(table, offset, &library, strings, dynamic);
+        if (result < 0)
+            return result;
+        if (library.vn_next == 0)
+            break;
+        offset += library.vn_next;
+    }
+    return 0;
+}
+
+/* The first name of each definition is its own, further ones are those it follows. */
+static int read_definitions(const Elf_Data *table, uint64_t count, const Elf_Data *strings,
+                            struct dynamic *dynamic)
+{
+    uint64_t offset = 0;
+    for (uint64_t index = 0; index < count; index++) {
+        Elf64_Verdef definition;
+        Elf64_Verdaux name;
+        if (!copy_record(table, offset, &definition, sizeof definition) ||
+            !copy_record(table, offset + definition.vd_aux, &name, sizeof name))
+            return -ENOEXEC;
+        const char *version = string_at(strings, name.vda_name);
+        if (!version)
+            return -ENOEXEC;
+        if (strings_add(&dynamic->defined, version) < 0)
+            return -ENOMEM;
+        if (definition.vd_next == 0)
+            break;
+        offset += definition.vd_next;
+    }
+    return 0;
+}
+
+static bool is_of_this_order(const struct dynamic *dynamic)
+{
+    return dynamic->kind.encoding ==
+           (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? ELFDATA2LSB : ELFDATA2MSB);
+}
+
+/* Both tables of versions. Files of the other byte order are for no machine we make trees for, and
+ * are told apart by their kind. */
+static int read_versions(Elf *elf, size_t headers, Elf_Data *entries, size_t count,
+                         const Elf_Data *strings, struct dynamic *dynamic)
+{
+    uint64_t needs = 0, need_count = 0, definitions = 0, definition_count = 0;
+    for (size_t index = 0; index < count; index++) {
+        GElf_Dyn entry;
+        if (!gelf_getdyn(entries, (int)index, &entry) || entry.d_tag == DT_NULL)
+            break;
+        if (entry.d_tag == DT_VERNEED)
+            needs = entry.d_un.d_ptr;
+        else if (entry.d_tag == DT_VERNEEDNUM)
+            need_count = entry.d_un.d_val;
+        else if (entry.d_tag == DT_VERDEF)
+            definitions = entry.d_un.d_ptr;
+        else if (entry.d_tag == DT_VERDEFNUM)
+            definition_count = entry.d_un.d_val;
+    }
+    if (need_count > VERSION_LIMIT || definition_count > VERSION_LIMIT)
+        return -ENOEXEC;
+    if (!is_of_this_order(dynamic))
+        return 0;
+    const Elf_Data *table = need_count > 0 ? find_versions(elf, headers, needs) : NULL;
+    int result =
+        table ? read_needs(table, need_count, strings, dynamic) : (need_count > 0 ? -ENOEXEC : 0);
+    if (result < 0 || definition_count == 0)
+        return result;
+    table = find_versions(elf, headers, definitions);
+    return table ? read_definitions(table, definition_count, strings, dynamic) : -ENOEXEC;
+}
+
 static int read_dynamic(Elf *elf, size_t headers, const GElf_Phdr *header, struct dynamic *dynamic,
                         struct error *error)
 {
@@ -126,7 +275,11 @@ static int read_dynamic(Elf *elf, size_t headers, const GElf_Phdr *header, struc
         if (result < 0)
             return error_system(error, result, "reading the dynamic section");
     }
-    return result;
+    if (result == 0)
+        result = read_versions(elf, headers, entries, count, strings, dynamic);
+    if (result == -ENOEXEC)
+        return damaged(error, "its symbol versions");
+    return result < 0 ? error_system(error, result, "reading symbol versions") : 0;
 }
 
 static int read_interpreter(Elf *elf, const GElf_Phdr *header, struct dynamic *dynamic,
@@ -195,5 +348,11 @@ void dynamic_free(struct dynamic *dynamic)
     free(dynamic->rpath);
     free(dynamic->runpath);
     strings_free(&dynamic->needed);
+    strings_free(&dynamic->defined);
+    for (size_t index = 0; index < dynamic->need_count; index++) {
+        free(dynamic->needs[index].library);
+        free(dynamic->needs[index].version);
+    }
+    free(dynamic->needs);
     *dynamic = (struct dynamic)DYNAMIC_INIT;
 }

@@ -3,6 +3,7 @@
 #ifndef CVMFSEXEC_PACKER_DYNAMIC_H
 #define CVMFSEXEC_PACKER_DYNAMIC_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include <libelf.h>
@@ -17,17 +18,27 @@ struct elf_kind {
     uint8_t encoding; /* ELFDATA* */
 };
 
+/* A symbol version that must be in a library: DT_VERNEED, without those marked weak. */
+struct version_need {
+    char *library; /* one of `needed` */
+    char *version; /* "GLIBC_2.34" */
+};
+
 struct dynamic {
     struct elf_kind kind;
-    char *interpreter;     /* PT_INTERP; NULL for libraries and static programs */
-    struct strings needed; /* DT_NEEDED, in their order */
-    char *rpath;           /* DT_RPATH and DT_RUNPATH: directories with colons between, or NULL */
+    char *interpreter;          /* PT_INTERP; NULL for libraries and static programs */
+    struct strings needed;      /* DT_NEEDED, in their order */
+    struct version_need *needs; /* versions of symbols in them */
+    size_t need_count;
+    struct strings defined; /* the versions it has itself: DT_VERDEF */
+    char *rpath;            /* DT_RPATH and DT_RUNPATH: directories with colons between, or NULL */
     char *runpath;
 };
 
-#define DYNAMIC_INIT                                                                \
-    {                                                                               \
-        .interpreter = NULL, .needed = STRINGS_INIT, .rpath = NULL, .runpath = NULL \
+#define DYNAMIC_INIT                                                                         \
+    {                                                                                        \
+        .interpreter = NULL, .needed = STRINGS_INIT, .needs = NULL, .defined = STRINGS_INIT, \
+        .rpath = NULL, .runpath = NULL                                                       \
     }
 
 /* Reads an ELF image, which may be anything at all. A static program has a dynamic section or not

@@ -128,6 +128,14 @@ static int load_listing(struct resolver *resolver, struct loaded *loaded, struct
                         error);
 }
 
+static void mark_metadata(const struct resolver *resolver,
+                          const struct repodata_repository *repository)
+{
+    struct loaded *loaded = find_loaded(resolver, repository->name);
+    if (loaded)
+        loaded->has_metadata = repository->loaded;
+}
+
 /* Those from `first` on: metadata of all at once, then the listings of those without. */
 static int load_from(struct resolver *resolver, size_t first, struct error *error)
 {
@@ -147,7 +155,7 @@ static int load_from(struct resolver *resolver, size_t first, struct error *erro
     }
     int result = repodata_add(resolver->repodata, resolver->session, repositories, count, error);
     for (size_t index = 0; index < count && result == 0; index++)
-        find_loaded(resolver, repositories[index].name)->has_metadata = repositories[index].loaded;
+        mark_metadata(resolver, &repositories[index]);
     for (size_t index = first; index < resolver->count && result == 0; index++) {
         struct loaded *loaded = resolver->loaded[index];
         if (loaded->source.files.count == 0 && !loaded->has_metadata)
@@ -232,6 +240,8 @@ int resolver_find(struct resolver *resolver, const char *source, const char *pac
     if (result < 0)
         return result;
     const struct loaded *loaded = find_loaded(resolver, source);
+    if (!loaded)
+        return error_set(error, -ENOENT, "%s was not loaded", source);
     if (loaded->source.files.count > 0) {
         result = describe_file(loaded, resolved);
     } else if (loaded->has_metadata) {

@@ -3,6 +3,7 @@
  * plain VAR=value per line. */
 #include "packer/skeleton.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "payload/base/file.h"
@@ -43,11 +44,14 @@ static const char default_conf[] =
     "CVMFS_USE_GEOAPI=no\n"
     "CVMFS_SEND_INFO_HEADER=no\n";
 
+#define CERN "http://cernvm-wpad.cern.ch/wpad.dat"
+#define FNAL "http://cernvm-wpad.fnal.gov/wpad.dat"
+
+/* With the two servers that answer for the whole grid, the nearer one first. */
 static const char default_local[] =
     "# What this site changes. Ask the network for its proxy; without an answer go directly.\n"
     "CVMFS_HTTP_PROXY=\"auto;DIRECT\"\n"
-    "CVMFS_PAC_URLS=\"http://grid-wpad/wpad.dat;http://wpad/wpad.dat;"
-    "http://cernvm-wpad.cern.ch/wpad.dat;http://cernvm-wpad.fnal.gov/wpad.dat\"\n";
+    "CVMFS_PAC_URLS=\"http://grid-wpad/wpad.dat;http://wpad/wpad.dat;%s;%s\"\n";
 
 static int write_file(int tree, const char *path, const char *content, size_t length,
                       struct error *error)
@@ -56,25 +60,35 @@ static int write_file(int tree, const char *path, const char *content, size_t le
     return result < 0 ? error_system(error, result, "writing %s", path) : 0;
 }
 
-int skeleton_write(int tree, const struct machine *machine, struct error *error)
+int skeleton_begin(int tree, struct error *error)
 {
-    int result = 0;
     for (size_t index = 0; index < sizeof directories / sizeof directories[0]; index++) {
-        result = directory_make(tree, directories[index], 0755);
+        int result = directory_make(tree, directories[index], 0755);
         if (result < 0)
             return error_system(error, result, "making %s", directories[index]);
     }
-    auto_text struct text os_release = TEXT_INIT;
-    result = text_printf(&os_release, "ID_LIKE=\"%s\"\nVERSION_ID=\"%s\"\n", machine->family,
-                         machine->version);
+    return write_file(tree, "etc/cvmfs/default.conf", default_conf, strlen(default_conf), error);
+}
+
+static int write_text(int tree, const char *path, const struct text *text, int result,
+                      struct error *error)
+{
     if (result < 0)
-        return error_system(error, result, "writing etc/os-release");
-    result = write_file(tree, "etc/os-release", os_release.bytes, os_release.length, error);
-    if (result == 0)
-        result =
-            write_file(tree, "etc/cvmfs/default.conf", default_conf, strlen(default_conf), error);
-    if (result == 0)
-        result = write_file(tree, "etc/cvmfs/default.local", default_local, strlen(default_local),
-                            error);
-    return result;
+        return error_system(error, result, "writing %s", path);
+    return write_file(tree, path, text->bytes, text->length, error);
+}
+
+int skeleton_finish(int tree, const struct machine *machine, const char *distribution,
+                    struct error *error)
+{
+    auto_text struct text os_release = TEXT_INIT;
+    auto_text struct text local = TEXT_INIT;
+    int result = text_printf(&os_release, "ID_LIKE=\"%s\"\nVERSION_ID=\"%s\"\n", machine->family,
+                             machine->version);
+    result = write_text(tree, "etc/os-release", &os_release, result, error);
+    if (result < 0)
+        return result;
+    const bool american = strcmp(distribution, "osg") == 0;
+    result = text_printf(&local, default_local, american ? FNAL : CERN, american ? CERN : FNAL);
+    return write_text(tree, "etc/cvmfs/default.local", &local, result, error);
 }

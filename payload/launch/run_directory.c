@@ -138,7 +138,8 @@ static int clear(int directory)
 int run_directory_remove(const struct run_directory *run)
 {
     int result = clear(run->directory);
-    (void)fchdir(run->parent); /* it would do no harm to stay */
+    if (fchdir(run->parent) < 0 && result == 0)
+        result = -errno;
     if (unlinkat(run->parent, run->name, AT_REMOVEDIR) < 0 && errno != ENOENT && result == 0)
         result = -errno;
     return result;

@@ -256,8 +256,8 @@ def the_command_line_decides_the_status():
         (2, ["-n", "-v", "2.12.0", "none"]), (2, ["-n", "--level", "3", "none"]),
         (2, ["-o", "file", "--level", "23"]), (2, ["-o", "file", "--level", "x"]),
         (2, ["-o", "file", "--threads", "0"]), (2, ["-o", "file", "--threads=1e9"]),
-        # what this build does not do
-        (2, ["none"]), (2, ["osg"]), (2, ["-n", "default"]), (2, ["-s", "-v", "2.12.0", "egi"]),
+        (2, ["-n", "--no-closure", "none"]), (2, ["--cache", "", "osg"]), (2, ["--sources="]),
+        (2, ["-o", "file", "--dry-run"]), (2, ["-o", "file", "--keys=x"]),
         (1, ["-n", "-m", "rhel9", "none"]), (1, ["-n", "-m", "rhel5-x86_64", "none"]),
     ]
     for status, arguments in rows:
@@ -266,11 +266,6 @@ def the_command_line_decides_the_status():
     foreign = "suse15-aarch64" if platform.machine() == "x86_64" else "rhel9-x86_64"
     expect_in("another architecture", site.makedist("-nm", foreign, "none", status=1).stderr)
     expect_equal(site.names(), [])
-
-
-@test
-def downloads_are_refused_with_the_way_that_works():
-    expect_in("makedist -n none", Site().makedist("osg", status=2).stderr)
 
 
 @test

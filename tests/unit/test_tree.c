@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "packer/native.h"
 #include "packer/progress.h"
 #include "packer/stage.h"
 #include "packer/stamp.h"
@@ -37,15 +38,34 @@ static const char *at(const char *name)
     return path;
 }
 
-static struct tree_options options_here(void)
+/* What fills a tree here, and what came of it. */
+struct filling {
+    struct native_programs programs;
+    struct native_result result;
+};
+
+static int fill(void *context, const struct stage *stage, struct error *error)
+{
+    struct filling *filling = context;
+    return native_fill(&filling->programs, stage, &filling->result, error);
+}
+
+static struct filling filling_here(void)
 {
     static char client[256], transfer[256];
     (void)snprintf(client, sizeof client, "%s/client", workshop);
     (void)snprintf(transfer, sizeof transfer, "%s/transfer.so", workshop);
+    return (struct filling){
+        .programs = {.client = client, .transfer = transfer, .architecture = "x86_64"}};
+}
+
+static struct tree_options options_here(struct filling *filling)
+{
     return (struct tree_options){.directory = workshop,
-                                 .client = client,
-                                 .transfer = transfer,
-                                 .machine = machine_find("rhel9-x86_64")};
+                                 .machine = machine_find("rhel9-x86_64"),
+                                 .distribution = "none",
+                                 .fill = fill,
+                                 .fill_context = filling};
 }
 
 static bool nothing_is_left(void)
@@ -56,11 +76,11 @@ static bool nothing_is_left(void)
 static void a_tree_is_made_and_runs_in_an_empty_root(void)
 {
     struct error error = ERROR_INIT;
-    struct tree_result result;
-    const struct tree_options options = options_here();
-    CHECK(tree_make(&options, &result, &error) == 0, "a tree is made %s", error.message);
-    CHECK(result.libraries >= 4 && result.bytes > 1000000, "%zu libraries are counted",
-          result.libraries);
+    struct filling filling = filling_here();
+    const struct tree_options options = options_here(&filling);
+    CHECK(tree_make(&options, &error) == 0, "a tree is made %s", error.message);
+    CHECK(filling.result.libraries >= 4 && filling.result.bytes > 1000000,
+          "%zu libraries are counted", filling.result.libraries);
     CHECK(shell("! find dist -type l | grep . && ! find dist -type d ! -perm 0755 | grep . && "
                 "! find dist -type f ! -perm 0644 ! -perm 0755 | grep ."),
           "no links, and modes for everybody");
@@ -75,7 +95,7 @@ static void a_tree_is_made_and_runs_in_an_empty_root(void)
               "the client runs with nothing but the tree");
     else
         tap_skip("the client runs with nothing but the tree", "user namespaces are not allowed");
-    CHECK(tree_make(&options, NULL, &error) == -EEXIST && strstr(error.message, "rm -rf"),
+    CHECK(tree_make(&options, &error) == -EEXIST && strstr(error.message, "rm -rf"),
           "a second one is refused: %s", error.message);
     CHECK(shell("rm -r dist"), "it can be removed");
 }
@@ -83,9 +103,10 @@ static void a_tree_is_made_and_runs_in_an_empty_root(void)
 static void a_tree_that_fails_leaves_nothing(void)
 {
     struct error error = ERROR_INIT;
-    struct tree_options options = options_here();
-    options.transfer = at("nothing.so");
-    CHECK(tree_make(&options, NULL, &error) == -ENOENT && strstr(error.message, "nothing.so"),
+    struct filling filling = filling_here();
+    const struct tree_options options = options_here(&filling);
+    filling.programs.transfer = at("nothing.so");
+    CHECK(tree_make(&options, &error) == -ENOENT && strstr(error.message, "nothing.so"),
           "a missing file is named: %s", error.message);
     CHECK(nothing_is_left(), "and nothing is left");
 }
@@ -97,12 +118,13 @@ static void no_allocation_that_fails_leaves_anything(void)
         tap_skip("no allocation that fails leaves anything", "the sanitizer allocates");
         return;
     }
-    const struct tree_options options = options_here();
+    struct filling filling = filling_here();
+    const struct tree_options options = options_here(&filling);
     long failures = 0, silent = 0, left = 0;
     for (long count = 0;; count++) {
         struct error error = ERROR_INIT;
         memory_fail_after(count);
-        int result = tree_make(&options, NULL, &error);
+        int result = tree_make(&options, &error);
         bool failed = memory_has_failed();
         failures += result < 0;
         silent += result < 0 && error.message[0] == '\0';
