@@ -98,8 +98,9 @@ static void say_what_was_made(const struct command *command, const char *place,
     (void)fprintf(stderr, "makedist: made %s/%s for %s:", place, TREE_NAME, machine->name);
     char size[PROGRESS_SIZE_ROOM];
     if (filling->native)
-        (void)fprintf(stderr, " the native client, %zu libraries, %s", filling->copied.libraries,
-                      progress_size(filling->copied.bytes, size));
+        (void)fprintf(stderr, " the native client, %s%zu libraries, %s",
+                      filling->native->fuse2fs ? NATIVE_FUSE2FS ", " : "",
+                      filling->copied.libraries, progress_size(filling->copied.bytes, size));
     const struct package_set *packages =
         filling->distribution ? distribution_packages(filling->distribution) : NULL;
     for (size_t index = 0; packages && index < packages->count; index++)
