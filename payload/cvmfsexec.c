@@ -146,7 +146,7 @@ static int start_session(struct launch *launch, struct error *error)
     return session_start(&plan, error);
 }
 
-static int join_session(const struct launch *launch, struct error *error)
+static int join_session(struct launch *launch, struct error *error)
 {
     const struct session_join_plan plan = {.name = launch->line.session,
                                            .paths = &launch->paths,

@@ -100,6 +100,17 @@ static int ask_entrance(const char *name, struct entrance *entrance, struct erro
     return result < 0 ? error_system(error, result, "joining session %s", name) : 0;
 }
 
+/* Signals have their usual effect meanwhile: there is no command yet to pass them on to. */
+static int wait_for_entrance(const struct session_join_plan *plan, struct entrance *entrance,
+                             struct error *error)
+{
+    int result = caller_restore(plan->caller);
+    if (result < 0)
+        return error_system(error, result, "joining session %s", plan->name);
+    result = ask_entrance(plan->name, entrance, error);
+    return result == 0 ? caller_remember(plan->caller, error) : result;
+}
+
 static bool is_same_file(int fd, const char *path)
 {
     struct stat one;
@@ -228,7 +239,7 @@ static int wait_for_report(int lifeline, bool adopts, struct error *error)
 int session_join(const struct session_join_plan *plan, struct error *error)
 {
     auto_entrance struct entrance entrance = {-1, -1, -1, -1, -1, false};
-    int result = ask_entrance(plan->name, &entrance, error);
+    int result = wait_for_entrance(plan, &entrance, error);
     if (result == 0)
         result = enter_outer_namespaces(&entrance, error);
     if (result < 0)

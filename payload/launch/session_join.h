@@ -11,9 +11,9 @@
 struct session_join_plan {
     const char *name;
     const struct paths *paths; /* mountrepo and umountrepo are taken from there */
-    const struct caller *caller;
-    char **command;     /* see struct job */
-    bool take_requests; /* offer it to mount and unmount, if the session does */
+    struct caller *caller;     /* remembered by now */
+    char **command;            /* see struct job */
+    bool take_requests;        /* offer it to mount and unmount, if the session does */
 };
 
 /* Waits until the session is mounted, runs the command in its namespaces and waits for its end. The

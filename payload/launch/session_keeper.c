@@ -69,6 +69,8 @@ static void leave(struct session_keeper *keeper, struct session_guest *guest)
     if (guest->requests < 0)
         drop_guest(keeper, guest);
     keeper->connected--;
+    if (keeper->is_full)
+        keeper->is_full = watch(keeper, keeper->plan->listener) < 0;
     if (!keeper->ready && keeper->connected == 0)
         keeper->over = true;
     set_clock(keeper);
@@ -171,6 +173,10 @@ static void take_guest(struct session_keeper *keeper)
 {
     auto_fd int connection =
         accept4(keeper->plan->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (connection < 0 && (errno == EMFILE || errno == ENFILE)) {
+        keeper->is_full = true;
+        unwatch(keeper, keeper->plan->listener);
+    }
     if (connection < 0 || !session_record_is_own_peer(connection))
         return;
     struct session_guest *guest = malloc(sizeof *guest);

@@ -26,6 +26,7 @@ struct session_keeper {
     int clock;  /* timerfd_create(2): the idle time */
     struct session_guest *guests;
     size_t connected; /* how many of them */
+    bool is_full;     /* no more descriptors: nobody is let in until somebody has left */
     bool ready;
     bool over;
 };

@@ -42,7 +42,8 @@ int session_record_open(struct error *error)
     if (status.st_uid != geteuid() || (status.st_mode & 077) != 0)
         return error_set(error, -EPERM,
                          "%s, the record of sessions, is not yours alone (it belongs to user %u "
-                         "and has mode %03o, not 700)",
+                         "and has mode %03o, not 700); $" SESSION_DIRECTORY_VARIABLE
+                         " can name another",
                          path.bytes, status.st_uid, status.st_mode & 07777);
     return steal_fd(&fd);
 }

@@ -82,9 +82,10 @@ static int keep(struct keeping *keeping, struct error *error)
                                          .watched = keeping->watched,
                                          .idle_seconds = idle,
                                          .offer_requests = plan->offer_requests};
-    struct caller caller = *plan->caller;
-    caller.terminal = -1;
-    result = plan->run(plan->context, &caller, &session, error);
+    struct caller caller;
+    result = caller_remember(&caller, error);
+    if (result == 0)
+        result = plan->run(plan->context, &caller, &session, error);
     session_record_remove_own(keeping->directory, plan->name, keeping->identity);
     return result;
 }
@@ -94,7 +95,7 @@ static int be_keeper(struct keeping *keeping)
     struct error error = ERROR_INIT;
     int result = keep(keeping, &error);
     if (result < 0)
-        (void)dprintf(keeping->words, "cvmfsexec: %s\n", error.message);
+        (void)dprintf(STDERR_FILENO, "cvmfsexec: %s\n", error.message);
     return result < 0 ? 1 : result;
 }
 
@@ -190,9 +191,6 @@ static int begin(struct keeping *keeping, int locked, struct error *error)
         _exit(be_keeper(keeping));
     session_record_unlock(locked);
     (void)close(steal_fd(&listener)); /* the keeper's end is to show here */
-    int result = caller_restore(plan->caller);
-    if (result < 0)
-        return error_system(error, result, "waiting for the session");
     return wait_for_own(plan, connection, keeping->words, error);
 }
 
@@ -228,6 +226,10 @@ static int try_start(struct keeping *keeping, struct error *error)
 
 int session_start(const struct session_start_plan *plan, struct error *error)
 {
+    /* This process only waits, and signals have their usual effect on it. */
+    int result = caller_restore(plan->caller);
+    if (result < 0)
+        return error_system(error, result, "preparing the session");
     auto_fd int watched = open_process(plan->with_pid, error);
     if (watched < 0 && plan->with_pid)
         return watched;
@@ -235,7 +237,6 @@ int session_start(const struct session_start_plan *plan, struct error *error)
     if (words < 0)
         return error_system(error, -errno, "preparing the session");
     struct keeping keeping = {.plan = plan, .words = words, .watched = watched};
-    int result;
     do
         result = try_start(&keeping, error);
     while (result == AGAIN);

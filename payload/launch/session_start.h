@@ -11,16 +11,16 @@
 #include "payload/launch/caller.h"
 #include "payload/launch/session_keeper.h"
 
-/* What the outer process of a session does: as outer_run, with `session` for its process 1. When it
- * fails, its words are on standard error. */
+/* What the outer process of a session does: as outer_run, with `session` for its process 1.
+ * `caller` is that process's own. When it fails, its words are on standard error. */
 typedef int session_run(void *context, const struct caller *caller,
                         const struct session_plan *session, struct error *error);
 
 struct session_start_plan {
     const char *name;
     const struct strings *repositories;
-    const struct caller *caller;
-    pid_t with_pid;    /* the process that the session ends with, or 0 */
+    const struct caller *caller; /* is given back, see caller_restore */
+    pid_t with_pid;              /* the process that the session ends with, or 0 */
     long idle_seconds; /* see struct session_plan; negative: an hour, or for ever with a process */
     bool offer_requests; /* see struct session_plan */
     session_run *run;

@@ -164,6 +164,22 @@ def a_start_that_nobody_waits_for_any_more_is_given_up():
 
 
 @test
+def one_who_waits_for_a_session_to_be_mounted_can_be_interrupted():
+    node = Node()
+    start = harness.start(node.command("--session", "s", "hangs.example.org"), user=node.user,
+                          cwd="/", env=node.environment)
+    wait_until(lambda: node.is_there("s"), lambda: "no record")
+    join = node.start_join("s", "true")
+    other = harness.start(node.command("--session", "s"), user=node.user, cwd="/",
+                          env=node.environment)
+    for process in (join, other, start):
+        wait_until(lambda: has_connected(process), lambda: "it does not wait")
+        process.signal(signal.SIGTERM)
+        expect_equal(process.wait().status, 143)
+    node.expect_nothing_left()
+
+
+@test
 def a_start_that_others_wait_for_goes_on():
     node = Node()
     starts = [harness.start(node.command("--session", "s", "slow.example.org"), user=node.user,
@@ -177,6 +193,10 @@ def a_start_that_others_wait_for_goes_on():
     expect_equal(join.wait().stdout, "slow.example.org\n")
     node.end("s")
     node.expect_nothing_left()
+
+
+def has_connected(process):
+    return name_of(process.pid) == "cvmfsexec" and sockets_of(process.pid) > 0
 
 
 def sockets_of(pid):

@@ -82,7 +82,8 @@ class Node(Tree):
         return pid
 
     def process_one(self):
-        (pid,) = children_of(self.keeper())
+        keeper = self.keeper()
+        (pid,) = [pid for pid in children_of(keeper) if os.getsid(pid) == keeper]
         return pid
 
     def is_there(self, name):
