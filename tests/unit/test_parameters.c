@@ -7,6 +7,7 @@
 #include "payload/config/assignment_names.h"
 #include "payload/config/configuration_files.h"
 #include "payload/config/parameters.h"
+#include "payload/config/repository_names.h"
 #include "tests/unit/tap.h"
 
 static void a_set_is_sorted_and_has_each_name_once(void)
