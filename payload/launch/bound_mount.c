@@ -1,7 +1,10 @@
 /* The side inside. Where the mounts of the host are shared (mount_namespaces(7)), what is mounted
  * outside shows inside at once, and is bound to its place. Where they are not, only a copy helps
  * that is taken outside and sent here, which Linux 5.2 brought. None of this asks the file system
- * anything: it is not served yet. */
+ * anything: it is not served yet.
+ *
+ * Outside it is unmounted again at once. So it ends with the namespaces, whatever is killed, and
+ * neither the host nor what else starts there sees a mount that would be dead one day. */
 #include "payload/launch/bound_mount.h"
 
 #include <errno.h>
@@ -38,7 +41,7 @@ static int bind_mount(const char *outside, const char *path, struct error *error
 {
     if (mount(outside, path, NULL, MS_BIND, NULL) < 0)
         return error_system(error, -errno, "binding %s to %s", outside, path);
-    /* Before Linux 5 a mount that came in cannot be taken away again: then it shows twice. */
+    /* It would go away as soon as it is unmounted outside; older kernels permit nothing else. */
     (void)umount2(outside, MNT_DETACH | UMOUNT_NOFOLLOW);
     return 0;
 }
@@ -58,17 +61,22 @@ static int attach_copy(int mounter, const char *path, struct error *error)
     return code;
 }
 
+static int bring_in(int mounter, const char *outside, const char *path, struct error *error)
+{
+    int result = has_come_in(outside, error);
+    if (result == 0)
+        return attach_copy(mounter, path, error);
+    return result < 0 ? result : bind_mount(outside, path, error);
+}
+
 int bound_mount(int mounter, const char *path, bool check_permissions, struct error *error)
 {
+    const char *name = strrchr(path, '/') + 1;
     auto_text struct text outside = TEXT_INIT;
-    auto_fd int device =
-        mounter_mount(mounter, strrchr(path, '/') + 1, check_permissions, &outside, error);
+    auto_fd int device = mounter_mount(mounter, name, check_permissions, &outside, error);
     if (device < 0)
         return device;
-    int result = has_come_in(outside.bytes, error);
-    if (result == 1)
-        result = bind_mount(outside.bytes, path, error);
-    else if (result == 0)
-        result = attach_copy(mounter, path, error);
+    int result = bring_in(mounter, outside.bytes, path, error);
+    mounter_unmount(mounter, name);
     return result < 0 ? result : steal_fd(&device);
 }

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 
@@ -11,7 +10,6 @@
 #include "payload/launch/bound_mount.h"
 #include "payload/launch/fuse_mount.h"
 #include "payload/launch/fusermount.h"
-#include "payload/launch/mounter.h"
 
 int mode_read(enum mode_number *number, struct error *error)
 {
@@ -103,12 +101,8 @@ bool mode_is_outside(const struct mode *mode)
 
 int mode_unmount(const struct mode *mode, const char *path, int flags)
 {
-    const bool outside = *mode->outside;
     /* To break off connections is for who mounted them, in his user namespace. */
-    int result = umount2(path, outside ? flags & ~MNT_FORCE : flags) < 0 ? -errno : 0;
-    if (outside && (result == 0 || (flags & MNT_DETACH)))
-        mounter_unmount(mode->mounter, strrchr(path, '/') + 1);
-    return result;
+    return umount2(path, *mode->outside ? flags & ~MNT_FORCE : flags) < 0 ? -errno : 0;
 }
 
 void mode_suggest_host(struct error *error)

@@ -1,7 +1,7 @@
 /* The ways to a FUSE file system, and the one that is taken:
  *
  *   1  fusermount mounts it on the plain host, without any namespace (mountrepo)
- *   2  fusermount mounts it outside, and it is bound into the namespaces
+ *   2  fusermount mounts it outside, and it is moved into the namespaces
  *   3  it is mounted inside of the namespaces
  *
  * What works is found by trying: 3 first, and where it is refused, 2. */
@@ -50,9 +50,7 @@ int mode_mount(const struct mode *mode, const char *path, bool check_permissions
  * only when nothing uses it any more. */
 bool mode_is_outside(const struct mode *mode);
 
-/* As umount2(2), which must have been preceded by mode_mount() in this run: where the file system
- * was mounted outside, it is unmounted there, too. 0 or a negative errno; in the latter case it is
- * still unmounted outside if `flags` has MNT_DETACH. */
+/* As umount2(2) with these flags, as far as they are permitted. 0 or a negative errno. */
 int mode_unmount(const struct mode *mode, const char *path, int flags);
 
 /* Adds to a refusal of namespaces that mountrepo needs none, if it could work. */

@@ -23,8 +23,8 @@ int mounter_mount(int mounter, const char *name, bool check_permissions, struct 
  * descriptor, which the caller owns, or a negative errno. */
 int mounter_copy(int mounter, const char *name, struct error *error);
 
-/* Inside: has it unmounted and its directory removed, whoever still uses it. Does not wait for it;
- * nothing happens when it is not mounted. */
+/* Inside: has it unmounted outside and its directory removed. Does not wait for it; nothing happens
+ * when it is not mounted. */
 void mounter_unmount(int mounter, const char *name);
 
 /* Outside: serves requests in the working directory until nobody is left who could ask.

@@ -90,15 +90,13 @@ int run_directory_make(const struct paths *paths, struct run_directory *run, str
     int result = name_prefix(&prefix);
     if (result < 0)
         return error_system(error, result, "naming a directory for mounts");
-    const bool beside_first = !strstr(paths->home, "/cvmfs");
-    const char *places[] = {beside_first ? paths->home : TEMPORARY,
-                            beside_first ? TEMPORARY : paths->home};
-    if (make_in(places[0], prefix.bytes, run) == 0)
+    if (make_in(paths->home, prefix.bytes, run) == 0)
         return 0;
-    result = make_in(places[1], prefix.bytes, run);
-    return result < 0 ? error_system(error, result, "making a directory for mounts in %s or %s",
-                                     places[0], places[1])
-                      : 0;
+    result = make_in(TEMPORARY, prefix.bytes, run);
+    return result < 0
+               ? error_system(error, result, "making a directory for mounts in %s or " TEMPORARY,
+                              paths->home)
+               : 0;
 }
 
 static bool is_dots(const char *name)

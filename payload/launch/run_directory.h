@@ -21,9 +21,8 @@ struct run_directory {
         .parent = -1, .directory = -1, .name = NULL \
     }
 
-/* Makes and locks a new one: beside the dist tree; or in /tmp, when that cannot be written to or
- * has "/cvmfs" in its path, which no mount but those of repositories may have. 0 or a negative
- * errno. */
+/* Makes and locks a new one: beside the dist tree, or in /tmp when that cannot be written to. 0 or
+ * a negative errno. */
 int run_directory_make(const struct paths *paths, struct run_directory *run, struct error *error);
 
 /* Unmounts everything in it, whoever still uses it, and removes it. Changes the working directory.

@@ -1,6 +1,6 @@
-/* The process outside of the namespaces that mounts for those inside, and unmounts behind them
- * ("mode 2"). It is started with the first request: in mode 3 there is none. It outlives all others
- * of its run by a moment, and no signal but KILL reaches it. */
+/* The process outside of the namespaces that mounts for those inside, and unmounts what they left
+ * half done ("mode 2"). It is started with the first request: in mode 3 there is none. It outlives
+ * all others of its run by a moment, and no signal but KILL reaches it. */
 #ifndef CVMFSEXEC_LAUNCH_SUPERVISOR_H
 #define CVMFSEXEC_LAUNCH_SUPERVISOR_H
 
