@@ -74,7 +74,7 @@ static int *place_of(struct entrance *entrance, enum session_letter letter)
 
 static int ask_entrance(const char *name, struct entrance *entrance, struct error *error)
 {
-    entrance->connection = session_record_visit(name, error);
+    entrance->connection = session_record_visit(name, NULL, error);
     if (entrance->connection < 0)
         return entrance->connection;
     struct session_packet packet = {.letter = SESSION_KILL};

@@ -100,18 +100,34 @@ int session_record_connect(int directory, const char *name, struct error *error)
     return steal_fd(&fd);
 }
 
-int session_record_visit(const char *name, struct error *error)
+static int identify(int directory, const char *name, struct session_identity *identity)
+{
+    struct stat status;
+    if (fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+        return -errno;
+    *identity = (struct session_identity){.inode = status.st_ino, .changed = status.st_ctim};
+    return 0;
+}
+
+static bool is_there(int directory, const char *name, const struct session_identity *identity)
+{
+    struct session_identity present;
+    return identify(directory, name, &present) == 0 && present.inode == identity->inode &&
+           present.changed.tv_sec == identity->changed.tv_sec &&
+           present.changed.tv_nsec == identity->changed.tv_nsec;
+}
+
+int session_record_visit(const char *name, struct session_identity *identity, struct error *error)
 {
     auto_fd int directory = session_record_open(error);
     if (directory < 0)
         return directory;
-    int connection = session_record_connect(directory, name, error);
-    if (connection != -ECONNREFUSED)
-        return connection;
     int result = session_record_lock(directory, error);
     if (result < 0)
         return result;
-    connection = session_record_connect(directory, name, error); /* it was just being made, then */
+    if (identity && identify(directory, name, identity) < 0)
+        return error_set(error, -ENOENT, "there is no session %s", name);
+    int connection = session_record_connect(directory, name, error);
     if (connection != -ECONNREFUSED)
         return connection;
     result = session_record_remove(directory, name, error);
@@ -122,18 +138,50 @@ int session_record_visit(const char *name, struct error *error)
                      name);
 }
 
-int session_record_make(int directory, const char *name, ino_t *identity, struct error *error)
+/* Until the other side is gone. */
+static void wait_for_close(int connection)
+{
+    char byte;
+    ssize_t length;
+    do
+        length = read(connection, &byte, 1);
+    while (length > 0 || (length < 0 && errno == EINTR));
+}
+
+int session_record_outlast(const char *name, const struct session_identity *identity,
+                           struct error *error)
+{
+    auto_fd int directory = session_record_open(error);
+    if (directory < 0)
+        return directory;
+    for (;;) {
+        int result = session_record_lock(directory, error);
+        if (result < 0)
+            return result;
+        if (!is_there(directory, name, identity))
+            return 0;
+        auto_fd int connection = session_record_connect(directory, name, error);
+        if (connection == -ECONNREFUSED)
+            return session_record_remove(directory, name, error);
+        session_record_unlock(directory);
+        if (connection < 0)
+            return connection;
+        wait_for_close(connection); /* nobody speaks to us before that */
+    }
+}
+
+int session_record_make(int directory, const char *name, struct session_identity *identity,
+                        struct error *error)
 {
     struct sockaddr_un address;
-    struct stat status;
     auto_fd int fd = socket_open(directory, name, &address);
     if (fd < 0)
         return error_system(error, fd, "recording session %s", name);
     if (bind(fd, (const struct sockaddr *)&address, sizeof address) < 0 ||
-        fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) < 0 || listen(fd, SOMAXCONN) < 0)
+        listen(fd, SOMAXCONN) < 0)
         return error_system(error, -errno, "recording session %s", name);
-    *identity = status.st_ino;
-    return steal_fd(&fd);
+    int result = identify(directory, name, identity);
+    return result < 0 ? error_system(error, result, "recording session %s", name) : steal_fd(&fd);
 }
 
 int session_record_remove(int directory, const char *name, struct error *error)
@@ -143,9 +191,9 @@ int session_record_remove(int directory, const char *name, struct error *error)
     return 0;
 }
 
-void session_record_remove_own(int directory, const char *name, ino_t identity)
+void session_record_remove_own(int directory, const char *name,
+                               const struct session_identity *identity)
 {
-    struct stat status;
-    if (fstatat(directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0 && status.st_ino == identity)
+    if (is_there(directory, name, identity))
         (void)unlinkat(directory, name, 0); /* what stays is found to be dead by the next */
 }

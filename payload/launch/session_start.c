@@ -31,7 +31,7 @@ struct keeping {
     int directory;
     int listener;
     int watched;
-    ino_t identity; /* of the record */
+    struct session_identity identity;
 };
 
 static int open_process(pid_t pid, struct error *error)
@@ -86,7 +86,7 @@ static int keep(struct keeping *keeping, struct error *error)
     result = caller_remember(&caller, error);
     if (result == 0)
         result = plan->run(plan->context, &caller, &session, error);
-    session_record_remove_own(keeping->directory, plan->name, keeping->identity);
+    session_record_remove_own(keeping->directory, plan->name, &keeping->identity);
     return result;
 }
 
@@ -134,8 +134,7 @@ static int wait_for_own(const struct session_start_plan *plan, int connection, i
         copy_words(words);
         return 0;
     }
-    if (descriptor >= 0)
-        session_await_close(descriptor);
+    session_await_end(connection, descriptor);
     if (packet.letter == SESSION_FAILED)
         return say_failure(&packet);
     return error_set(error, -ECANCELED, "session %s was ended before it was mounted", plan->name);
@@ -168,8 +167,7 @@ static int use_existing(const struct session_start_plan *plan, int connection, s
         (void)dprintf(STDERR_FILENO, "cvmfsexec: session %s exists already\n", plan->name);
         return mount_in(plan, descriptor, error);
     }
-    if (descriptor >= 0)
-        session_await_close(descriptor);
+    session_await_end(connection, descriptor);
     return packet.letter == SESSION_FAILED ? say_failure(&packet) : AGAIN;
 }
 

@@ -59,9 +59,15 @@ int session_await(int connection, struct session_packet *packet)
     return result;
 }
 
-void session_await_close(int fd)
+static void wait_for_close(int fd)
 {
     char byte;
-    while (wait_for_input(fd) == 0 && read(fd, &byte, 1) > 0)
+    while (fd >= 0 && wait_for_input(fd) == 0 && read(fd, &byte, 1) > 0)
         ;
+}
+
+void session_await_end(int connection, int gone)
+{
+    wait_for_close(connection);
+    wait_for_close(gone);
 }

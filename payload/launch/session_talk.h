@@ -48,7 +48,8 @@ int session_receive(int connection, struct session_packet *packet);
 /* The same, but waits for it. */
 int session_await(int connection, struct session_packet *packet);
 
-/* Waits until the other end of a pipe or socket is closed. */
-void session_await_close(int fd);
+/* Waits for the end of a session after SESSION_ENDING or SESSION_FAILED: until the connection and
+ * the pipe that came with the packet, or -1, are closed. */
+void session_await_end(int connection, int gone);
 
 #endif

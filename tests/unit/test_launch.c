@@ -9,6 +9,7 @@
 
 #include "payload/base/file.h"
 #include "payload/base/scope.h"
+#include "payload/launch/descriptors.h"
 #include "payload/launch/fqrn.h"
 #include "payload/launch/interpreter.h"
 #include "payload/launch/log_tail.h"
@@ -30,6 +31,29 @@ static void a_name_of_a_repository_is_no_path(void)
     memset(longest, 'a', sizeof longest);
     longest[201] = '\0';
     CHECK(!fqrn_is_valid(longest) && fqrn_is_valid(longest + 1), "a name has at most 200 letters");
+}
+
+static void descriptors_are_kept_in_order_and_all_others_closed(void)
+{
+    pid_t child = fork();
+    if (child == 0) { /* closes more than its own */
+        for (int fd = 3; fd < 64; fd++)
+            (void)close(fd);
+        int ends[2];
+        bool holds = pipe(ends) == 0 && ends[0] == 3 && dup2(ends[0], 7) == 7 && dup2(0, 50) == 50;
+        int kept[] = {ends[1], -1, 7}; /* the first has a number that the last one gets */
+        holds = holds && descriptors_keep(kept, 3) == 0;
+        holds = holds && kept[0] == 3 && kept[1] == -1 && kept[2] == 4;
+        char byte = 0;
+        holds = holds && write(3, "x", 1) == 1 && read(4, &byte, 1) == 1 && byte == 'x';
+        for (int fd = 5; fd < 64; fd++)
+            holds = holds && fcntl(fd, F_GETFD) < 0;
+        holds = holds && fcntl(3, F_GETFD) == FD_CLOEXEC && fcntl(0, F_GETFD) >= 0;
+        _exit(holds ? 0 : 1);
+    }
+    int status;
+    CHECK(waitpid(child, &status, 0) == child && status == 0,
+          "descriptors are kept in order, whatever their numbers were, and all others closed");
 }
 
 static void the_mount_table_tells_fuse_mounts_below_a_directory(void)
@@ -175,6 +199,7 @@ static void children_are_found_and_killed(void)
 int main(void)
 {
     a_name_of_a_repository_is_no_path();
+    descriptors_are_kept_in_order_and_all_others_closed();
     the_mount_table_tells_fuse_mounts_below_a_directory();
     the_end_of_a_log_is_what_was_added();
     programs_name_their_interpreter();
