@@ -55,7 +55,7 @@ static int detach(struct keeping *keeping)
         dup2(null, STDOUT_FILENO) < 0 || dup2(keeping->words, STDERR_FILENO) < 0)
         return -errno;
     int kept[] = {keeping->directory, keeping->listener, keeping->watched};
-    null = -1; /* closed with the others */
+    (void)steal_fd(&null); /* closed with the others */
     int result = descriptors_keep(kept, sizeof kept / sizeof *kept);
     keeping->directory = kept[0];
     keeping->listener = kept[1];
