@@ -210,9 +210,12 @@ enum status action_make(const struct command *command, const char *directory, co
     enum status status = choose_machine(command, &machine);
     if (status != STATUS_DONE)
         return status;
-    int result = check_commands(command, directory, &error);
-    if (result == 0 && !command->dry_run)
-        result = tree_refuse_existing(place, &error);
+    int result = 0;
+    if (!command->dry_run) {
+        result = check_commands(command, directory, &error);
+        if (result == 0)
+            result = tree_refuse_existing(place, &error);
+    }
     if (result < 0)
         return status_failed(&error);
     const bool packages = !command->native || strcmp(command->source, "none") != 0;
