@@ -89,7 +89,8 @@ int place_next(struct place_ladder *ladder, struct text *path, struct error *err
     unsigned rung = ladder->rung++;
     if (rung == RUNG_BESIDE) {
         int result = text_append_string(path, ladder->beside);
-        fd = result < 0 ? result : open(ladder->beside, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        fd = result < 0 ? result
+                        : openat(AT_FDCWD, ladder->beside, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (result == 0 && fd < 0)
             fd = -errno;
     } else {

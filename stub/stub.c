@@ -85,7 +85,7 @@ static int find_own_directory(struct text *directory, struct error *error)
 static int open_self(struct bundle *bundle, struct publish_options *options, struct error *error)
 {
     struct stat status;
-    int file = open(self_link, O_RDONLY | O_CLOEXEC);
+    int file = openat(AT_FDCWD, self_link, O_RDONLY | O_CLOEXEC);
     if (file < 0)
         return error_system(error, -errno,
                             "opening %s (the file must be readable, and /proc mounted)", self_link);

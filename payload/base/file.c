@@ -65,19 +65,16 @@ int file_load(int directory, const char *path, size_t limit, struct text *text)
 
 int file_load_fd(int fd, size_t limit, struct text *text)
 {
+    char chunk[16384];
     const size_t before = text->length;
     for (;;) {
-        int result = text_reserve(text, 16384);
+        ssize_t count = file_read_full(fd, chunk, sizeof chunk);
+        int result = count < 0 ? (int)count : text_append(text, chunk, (size_t)count);
         if (result < 0)
             return result;
-        ssize_t count = file_read_full(fd, text->bytes + text->length, 16384);
-        if (count < 0)
-            return (int)count;
-        text->length += (size_t)count;
-        text->bytes[text->length] = '\0';
         if (text->length - before > limit)
             return -EFBIG;
-        if (count < 16384)
+        if ((size_t)count < sizeof chunk)
             return 0;
     }
 }

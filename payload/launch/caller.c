@@ -37,31 +37,27 @@ bool caller_signal_reached_all(int signal, int code)
     return signal != SIGHUP || getsid(0) != getpid();
 }
 
-static int fill_closed_streams(void)
+/* Finds the terminal, and fills the streams that are closed. */
+static int look_at_streams(int *terminal)
 {
-    for (int stream = 0; stream <= 2; stream++) {
-        if (fcntl(stream, F_GETFD) >= 0)
-            continue;
-        if (open("/dev/null", O_RDWR | O_CLOEXEC) != stream) /* the lowest free number */
-            return -EBADF;
-    }
-    return 0;
-}
-
-static int find_terminal(void)
-{
+    bool found = false;
+    *terminal = -1;
     for (int stream = 0; stream <= 2; stream++) {
         pid_t foreground = tcgetpgrp(stream);
-        if (foreground > 0)
-            return foreground == getpgrp() ? stream : -1;
+        if (foreground < 0 && errno == EBADF && fcntl(stream, F_GETFD) < 0 &&
+            open("/dev/null", O_RDWR | O_CLOEXEC) != stream) /* the lowest free number */
+            return -EBADF;
+        if (foreground > 0 && !found && foreground == getpgrp())
+            *terminal = stream;
+        found = found || foreground > 0;
     }
-    return -1;
+    return 0;
 }
 
 int caller_remember(struct caller *caller, struct error *error)
 {
     *caller = (struct caller){.uid = geteuid(), .gid = getegid(), .umask = umask(0)};
-    int result = fill_closed_streams();
+    int result = look_at_streams(&caller->terminal);
     if (result < 0)
         return error_set(error, result, "cannot open /dev/null in place of a closed stream");
     sigset_t signals;
@@ -70,7 +66,6 @@ int caller_remember(struct caller *caller, struct error *error)
     if (sigprocmask(SIG_BLOCK, &signals, &caller->signals) < 0 ||
         sigaction(SIGCHLD, &usual, &caller->on_end) < 0)
         return error_system(error, -errno, "blocking signals");
-    caller->terminal = find_terminal();
     return 0;
 }
 

@@ -21,6 +21,7 @@
 #include "payload/launch/client_words.h"
 #include "payload/launch/descriptors.h"
 #include "payload/launch/places.h"
+#include "payload/launch/processes.h"
 
 #define DEVICE_NUMBER 3
 #define DEVICE_PATH "/dev/fd/3"
@@ -46,7 +47,8 @@ static int write_configuration(const struct parameters *parameters, const char *
     int result = parameters_format(parameters, &lines);
     if (result < 0)
         return error_system(error, result, "configuration");
-    auto_fd int fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    auto_fd int fd =
+        openat(AT_FDCWD, file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return error_system(error, -errno, "making %s", file);
     result = file_write_full(fd, lines.length ? lines.bytes : "", lines.length);
@@ -102,7 +104,7 @@ static int client_execute(const struct client_plan *plan, const char *options, s
 
 static int set_streams(int words, struct error *error)
 {
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int null = openat(AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
     if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 ||
         dup2(words, STDERR_FILENO) < 0)
         return error_system(error, -errno, "redirecting the client");
@@ -165,7 +167,7 @@ int client_start(const struct client_plan *plan, struct client_run *run, struct 
     auto_fd int words = memfd_create("client", MFD_CLOEXEC);
     if (words < 0)
         return error_system(error, -errno, "preparing the client");
-    run->pid = fork();
+    run->pid = processes_fork();
     if (run->pid < 0)
         return error_system(error, -errno, "starting a process for the client");
     if (run->pid == 0) {

@@ -69,11 +69,10 @@ static void report_all(int words, const struct text *failure, struct text *repor
     auto_text struct text text = TEXT_INIT;
     const char *facts[FACTS] = {"", "", "", ""};
     const char *rest = "";
-    if (text_reserve(&text, WORDS_LIMIT) < 0)
+    char bytes[WORDS_LIMIT];
+    ssize_t length = file_pread_full(words, bytes, sizeof bytes, 0);
+    if (text_append(&text, bytes, length > 0 ? (size_t)length : 0) < 0)
         return;
-    ssize_t length = file_pread_full(words, text.bytes, WORDS_LIMIT, 0);
-    text.length = length > 0 ? (size_t)length : 0;
-    text.bytes[text.length] = '\0';
     if (!take_apart(&text, facts, &rest))
         rest = text.bytes;
     if (*facts[PROBLEM])

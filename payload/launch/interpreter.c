@@ -58,7 +58,7 @@ static int read_segment(int fd, const Elf64_Phdr *segment, char **interpreter)
 int interpreter_read(const char *path, char **interpreter)
 {
     *interpreter = NULL;
-    auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+    auto_fd int fd = openat(AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return -errno;
     Elf64_Ehdr header;

@@ -13,6 +13,7 @@
 
 #include "payload/base/scope.h"
 #include "payload/base/text.h"
+#include "payload/launch/processes.h"
 #include "payload/launch/request.h"
 #include "payload/launch/root.h"
 
@@ -120,7 +121,7 @@ static int execute(char **command)
 pid_t job_start(const struct job *job, struct error *error)
 {
     const pid_t parent = getpid();
-    pid_t pid = fork();
+    pid_t pid = processes_fork();
     if (pid < 0)
         return error_system(error, -errno, "starting a process for the command");
     if (pid > 0)

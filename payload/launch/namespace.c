@@ -37,9 +37,11 @@ pid_t namespace_clone(const struct namespace_set *set)
     return pid < 0 ? -errno : (pid_t)pid;
 }
 
+/* Here and elsewhere on the way of every start openat(2), for musl's open(2) sets close-on-exec
+ * once more by a call of its own. */
 static int write_file(const char *path, const char *words)
 {
-    auto_fd int fd = open(path, O_WRONLY | O_CLOEXEC);
+    auto_fd int fd = openat(AT_FDCWD, path, O_WRONLY | O_CLOEXEC);
     if (fd < 0)
         return -errno;
     return file_write_full(fd, words, strlen(words));

@@ -16,6 +16,10 @@ struct processes {
         .pids = NULL, .count = 0, .capacity = 0 \
     }
 
+/* As fork(2), for a process of one thread and without signal handlers: without the six calls by
+ * which a C library prepares for others. */
+pid_t processes_fork(void);
+
 /* Appends the children of the calling process, as /proc shows them. When `below` is not NULL, only
  * those whose executable is in that directory or under it. 0 or a negative errno. */
 int processes_add_children(struct processes *processes, const char *below);

@@ -48,8 +48,7 @@ static int bind_directory(int new_root, const char *name, const char *old, const
 
 static int bind_file(int new_root, const char *name, const char *old, const char *new)
 {
-    auto_fd int fd = openat(new_root, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-    if (fd < 0)
+    if (mknodat(new_root, name, S_IFREG | 0644, 0) < 0)
         return -errno;
     if (mount(old, new, NULL, MS_BIND, NULL) == 0)
         return 0;
@@ -156,12 +155,13 @@ int root_return_to(const char *name, int old, struct error *error)
 static int replace_root(const char *directory, const char *further, struct error *error)
 {
     /* The host's /cvmfs is not to be seen any more, not even as a working directory. */
-    auto_fd int old_directory =
-        is_in_repositories(directory) ? -1 : open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    auto_fd int old_directory = is_in_repositories(directory)
+                                    ? -1
+                                    : openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
     int result = mount_tmpfs("/", error);
     if (result < 0)
         return result;
-    auto_fd int new_root = open(NEW_ROOT, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    auto_fd int new_root = openat(AT_FDCWD, NEW_ROOT, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (new_root < 0)
         return error_system(error, -errno, "opening the new root directory");
     result = take_over_entries(new_root, further, error);
@@ -188,7 +188,7 @@ static bool can_be_covered(const char *path)
 {
     struct stat root;
     struct stat status;
-    return stat("/", &root) == 0 && lstat(path, &status) == 0 && S_ISDIR(status.st_mode) &&
+    return lstat(path, &status) == 0 && S_ISDIR(status.st_mode) && stat("/", &root) == 0 &&
            status.st_dev == root.st_dev && is_empty(path);
 }
 

@@ -23,7 +23,7 @@ for name in $(ls -A /); do
 done
 eval "$2"
 mkdir .old
-pivot_root . .old
+PATH="$PATH:/usr/sbin:/sbin" pivot_root . .old
 cd /
 umount -l .old "$1"
 rmdir .old

@@ -1,8 +1,8 @@
-/* bare_start [-f CLIENT] COMMAND...: what a start cannot do without, and nothing else. Namespaces
- * for a user who stays who he is; a /proc and a /cvmfs in them; with -f one FUSE file system there
- * and a program that would serve it; the command, and its end. It is what launcher_cost.t compares
- * with: it checks only whether a step worked, explains nothing, passes nothing on and tidies
- * nothing up. */
+/* bare_start [-f CLIENT CONFIGURATION] COMMAND...: what a start cannot do without, and nothing
+ * else. Namespaces for a user who stays who he is; a /proc and a /cvmfs in them; with -f one FUSE
+ * file system there and a program that would serve it, with a file made from those of its
+ * configuration; the command, and its end. It is what launcher_cost.t compares with: it checks only
+ * whether a step worked, explains nothing, passes nothing on and tidies nothing up. */
 #include <dirent.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -95,12 +95,43 @@ static void wait_for(pid_t child, int wanted)
     expect(waitpid(child, &status, 0) == child && status == wanted, "waitpid");
 }
 
-static void mount_one(char *client, unsigned uid, unsigned gid)
+static void read_file(const char *directory, const char *name)
+{
+    char path[4096];
+    char bytes[16384];
+    snprintf(path, sizeof path, "%s/%s", directory, name);
+    int fd = open(path, O_RDONLY);
+    expect(fd >= 0, path);
+    while (read(fd, bytes, sizeof bytes) > 0)
+        continue;
+    close(fd);
+}
+
+static void configure(const char *directory)
+{
+    char path[4096];
+    read_file(directory, "default.conf");
+    snprintf(path, sizeof path, "%s/default.d", directory);
+    DIR *further = opendir(path);
+    expect(further != NULL, path);
+    for (struct dirent *entry = readdir(further); entry; entry = readdir(further)) {
+        if (entry->d_name[0] != '.')
+            read_file(path, entry->d_name);
+    }
+    closedir(further);
+    read_file(directory, "default.local");
+    int fd = open("/cvmfs/.bare.conf", O_WRONLY | O_CREAT | O_EXCL, 0600);
+    expect(fd >= 0 && write(fd, "VALUE=1\n", 8) == 8, "/cvmfs/.bare.conf");
+    close(fd);
+}
+
+static void mount_one(char *client, const char *configuration, unsigned uid, unsigned gid)
 {
     char options[100];
     expect(mkdir("/cvmfs/bare", 0755) == 0, "/cvmfs/bare");
     pid_t child = fork();
     if (child == 0) {
+        configure(configuration);
         int device = open("/dev/fuse", O_RDWR);
         snprintf(options, sizeof options, "fd=%d,rootmode=40000,user_id=%u,group_id=%u", device,
                  uid, gid);
@@ -109,16 +140,18 @@ static void mount_one(char *client, unsigned uid, unsigned gid)
         _exit(127);
     }
     wait_for(child, 0);
+    expect(unlink("/cvmfs/.bare.conf") == 0, "/cvmfs/.bare.conf");
 }
 
-static int inside(char *client, char **command, unsigned uid, unsigned gid)
+static int inside(char *client, const char *configuration, char **command, unsigned uid,
+                  unsigned gid)
 {
     map_ids(uid, gid);
     expect(mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == 0, "propagation");
     expect(mount("proc", "/proc", "proc", 0, NULL) == 0, "/proc");
     make_cvmfs();
     if (client)
-        mount_one(client, uid, gid);
+        mount_one(client, configuration, uid, gid);
     pid_t child = fork();
     if (child == 0) {
         execvp(command[0], command);
@@ -132,14 +165,14 @@ static int inside(char *client, char **command, unsigned uid, unsigned gid)
 
 int main(int count, char **arguments)
 {
-    char *client = count > 3 && strcmp(arguments[1], "-f") == 0 ? arguments[2] : NULL;
+    char *client = count > 4 && strcmp(arguments[1], "-f") == 0 ? arguments[2] : NULL;
     unsigned uid = getuid();
     unsigned gid = getgid();
     long child = syscall(SYS_clone, SIGCHLD | CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID, NULL,
                          NULL, NULL, NULL);
     expect(child >= 0, "clone");
     if (child == 0)
-        _exit(inside(client, arguments + (client ? 3 : 1), uid, gid));
+        _exit(inside(client, client ? arguments[3] : NULL, arguments + (client ? 4 : 1), uid, gid));
     wait_for((pid_t)child, 0);
     return 0;
 }
