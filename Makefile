@@ -2,6 +2,7 @@
 #
 #   BUILD=dir         where everything goes (default build)
 #   WERROR=1          warnings are errors
+#   CROSS="a b"       besides, what a node runs, for these architectures (aarch64, ppc64le, x86_64)
 #   SANITIZE=a,b      sanitizers for what is linked dynamically (makedist, client, unit tests)
 #   FUZZ_SECONDS=30   how long `make fuzz` runs each target
 
@@ -9,8 +10,22 @@ BUILD     ?= build
 CC        := gcc
 STATIC_CC := musl-gcc
 FUZZ_CC   := clang
+OBJCOPY   := objcopy
+PKG_CONFIG := pkg-config
 MULTIARCH := $(shell gcc -print-multiarch)
 VERSION   := 5.0.0
+
+# Set by the rules for CROSS below, which run this file once more for an architecture of its own:
+# with Debian's cross compiler, and headers and libraries from packages unpacked in SYSROOT.
+ifneq ($(ARCH),)
+SYSROOT   := $(abspath $(BUILD))/sysroot
+MULTIARCH := $(ARCH:ppc64le=powerpc64le)-linux-gnu
+CC        := $(MULTIARCH)-gcc --sysroot=$(SYSROOT)
+STATIC_CC := $(MULTIARCH)-gcc -specs=$(BUILD)/musl.specs
+OBJCOPY   := $(MULTIARCH)-objcopy
+PKG_CONFIG := PKG_CONFIG_SYSROOT_DIR=$(SYSROOT) \
+	PKG_CONFIG_LIBDIR=$(SYSROOT)/usr/lib/$(MULTIARCH)/pkgconfig pkg-config
+endif
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes \
 	-Wmissing-prototypes -Wold-style-definition -Wwrite-strings -Wpointer-arith -Wcast-align \
@@ -26,13 +41,15 @@ COMMON := -std=gnu11 -D_GNU_SOURCE -D_FILE_OFFSET_BITS=64 -DCVMFSEXEC_VERSION='"
 # Programs of the node that run before anything is unpacked: static, small, musl.
 # The kernel's headers and zstd.h come from the system's directories, behind musl's own.
 STATIC_CFLAGS  := $(COMMON) -Os -ffunction-sections -fdata-sections -fno-asynchronous-unwind-tables \
-	-idirafter /usr/include -idirafter /usr/include/$(MULTIARCH)
+	-idirafter $(SYSROOT)/usr/include -idirafter $(SYSROOT)/usr/include/$(MULTIARCH)
 STATIC_LDFLAGS := -static -Wl,--gc-sections -Wl,-z,noseparate-code -Wl,--build-id=none -s
 
 # Everything else: the system's libraries.
-LIBRARY_CFLAGS := \
-	$(shell pkg-config --cflags fuse3 libcurl libelf libarchive sqlite3 libcrypto zlib libzstd \
-		libsolv libxml-2.0)
+LIBRARIES := fuse3 libcurl sqlite3 libcrypto zlib
+ifeq ($(ARCH),)
+LIBRARIES += libelf libarchive libzstd libsolv libxml-2.0
+endif
+LIBRARY_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(LIBRARIES))
 NATIVE_CFLAGS  := $(COMMON) -O2 -g -fPIC -fstack-protector-strong $(LIBRARY_CFLAGS)
 NATIVE_LDFLAGS := -Wl,-z,relro -Wl,--as-needed -Wl,--hash-style=gnu
 ifneq ($(SANITIZE),)
@@ -60,7 +77,10 @@ LAUNCHERS := $(addprefix $(BUILD)/,cvmfsexec mountrepo umountrepo)
 PROGRAMS  := $(BUILD)/stub $(LAUNCHERS) $(BUILD)/makedist $(BUILD)/cvmfs2 \
 	$(BUILD)/libcvmfsexec-transfer.so
 
-all: $(PROGRAMS)
+# What runs on a node; what does not is makedist.
+NODE_FILES := $(filter-out $(BUILD)/makedist,$(PROGRAMS))
+
+all: $(PROGRAMS) $(CROSS:%=cross-%)
 
 -include $(wildcard $(foreach room,static native,$(BUILD)/$(room)/*/*.d $(BUILD)/$(room)/*/*/*.d) $(BUILD)/tests/*.d)
 
@@ -70,6 +90,7 @@ all: $(PROGRAMS)
 
 help:
 	@echo 'make            build everything into build/'
+	@echo 'make CROSS="aarch64 ppc64le"   what nodes of these architectures run, too'
 	@echo 'make demo       install what is missing, build, bundle, and run a job on a small repository'
 	@echo 'make check      install what is missing, build, and run all tests'
 	@echo 'make bench      measure, as ratios against the bare system'
@@ -121,7 +142,7 @@ STUB_LDFLAGS := $(foreach name,$(LEGACY_ZSTD),-Wl,--defsym=$(name)=abort)
 
 $(BUILD)/static/libzstd.a: $(shell $(CC) -print-file-name=libzstd.a)
 	@mkdir -p $(@D)
-	objcopy -R .eh_frame -R .rela.eh_frame $< $@
+	$(OBJCOPY) -R .eh_frame -R .rela.eh_frame $< $@
 
 $(BUILD)/stub: $(BUILD)/static/stub/stub.o $(BUILD)/static/stub.a $(BUILD)/static/base.a \
 		$(BUILD)/static/libzstd.a
@@ -143,6 +164,30 @@ $(BUILD)/cvmfs2: $(BUILD)/native/payload/client/main.o $(BUILD)/native/client.a 
 # object has to be fetched, so that a start from a full cache never pays for them.
 $(BUILD)/libcvmfsexec-transfer.so: $(BUILD)/native/payload/client/transfer.o
 	$(CC) $(NATIVE_LDFLAGS) -shared -Wl,-soname,$(@F) -o $@ $^ -lcurl
+
+# For other architectures: $(BUILD)/ARCH has what $(BUILD) has for this one, and lib and fuse2fs, which
+# makedist takes from the system here. The specs of Debian's musl have the places of an installation.
+.PHONY: $(CROSS:%=cross-%) cross
+$(CROSS:%=cross-%): cross-%: $(BUILD)/%/sysroot/complete
+	+$(MAKE) --no-print-directory ARCH=$* BUILD=$(BUILD)/$* CROSS= SANITIZE= cross
+
+$(CROSS:%=$(BUILD)/%/sysroot/complete): $(BUILD)/%/sysroot/complete: scripts/sysroot
+	scripts/sysroot fetch $* $(@D)
+
+ifneq ($(ARCH),)
+cross: $(NODE_FILES) $(BUILD)/fuse2fs $(BUILD)/lib/complete
+
+$(call static_objects,$(wildcard stub/*.c payload/*.c payload/*/*.c)): $(BUILD)/musl.specs
+$(BUILD)/musl.specs: $(SYSROOT)/usr/lib/$(MULTIARCH:gnu=musl)/musl-gcc.specs
+	sed 's, /usr/, $(SYSROOT)/usr/,g; s,-L/usr/,-L$(SYSROOT)/usr/,' $< >$@
+
+$(BUILD)/fuse2fs: $(SYSROOT)/complete
+	install $(SYSROOT)/usr/bin/fuse2fs $@
+
+$(BUILD)/lib/complete: $(BUILD)/cvmfs2 $(BUILD)/libcvmfsexec-transfer.so $(BUILD)/fuse2fs
+	scripts/sysroot libraries $(SYSROOT) $(@D) $^
+	touch $@
+endif
 
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%.t,$(wildcard tests/unit/test_*.c))
 ARCHIVES   := $(addprefix $(BUILD)/native/,launch.a client.a config.a packer.a stub.a base.a)
@@ -283,7 +328,11 @@ COMPLETIONS := $(addprefix $(INSTALLED)/share/bash-completion/completions/, \
 
 install: all
 	install -D -t $(INSTALLED)/bin $(BUILD)/makedist
-	install -D -t $(LIBEXEC) $(filter-out $(BUILD)/makedist,$(PROGRAMS))
+	install -D -t $(LIBEXEC) $(NODE_FILES)
+	set -e; for arch in $(CROSS); do \
+		install -D -t $(LIBEXEC)/$$arch $(NODE_FILES:$(BUILD)/%=$(BUILD)/$$arch/%) $(BUILD)/$$arch/fuse2fs; \
+		install -D -t $(LIBEXEC)/$$arch/lib $(BUILD)/$$arch/lib/*.so*; \
+	done
 	install -D -m 644 -t $(INSTALLED)/share/man/man1 $(MANUALS)
 	set -e; for file in $(COMPLETIONS); do install -D -m 644 payload/completion.bash $$file; done
 
