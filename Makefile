@@ -66,6 +66,7 @@ CLIENT_LIBS := -lfuse3 -lsqlite3 -lcrypto -lz -ldl -lpthread
 BASE_SOURCES   := $(wildcard payload/base/*.c)
 CONFIG_SOURCES := $(wildcard payload/config/*.c)
 LAUNCH_SOURCES := $(wildcard payload/launch/*.c)
+CONTAINER_SOURCES := $(wildcard payload/container/*.c)
 CLIENT_SOURCES := $(filter-out payload/client/main.c payload/client/transfer.c,$(wildcard payload/client/*.c))
 STUB_SOURCES   := $(filter-out stub/stub.c,$(wildcard stub/*.c))
 PACKER_SOURCES := $(filter-out packer/makedist.c,$(wildcard packer/*.c))
@@ -73,7 +74,7 @@ PACKER_SOURCES := $(filter-out packer/makedist.c,$(wildcard packer/*.c))
 static_objects = $(patsubst %.c,$(BUILD)/static/%.o,$(1))
 native_objects = $(patsubst %.c,$(BUILD)/native/%.o,$(1))
 
-LAUNCHERS := $(addprefix $(BUILD)/,cvmfsexec mountrepo umountrepo)
+LAUNCHERS := $(addprefix $(BUILD)/,cvmfsexec mountrepo umountrepo singcvmfs)
 PROGRAMS  := $(BUILD)/stub $(LAUNCHERS) $(BUILD)/makedist $(BUILD)/cvmfs2 \
 	$(BUILD)/libcvmfsexec-transfer.so
 
@@ -116,6 +117,8 @@ $(BUILD)/static/config.a: $(call static_objects,$(CONFIG_SOURCES))
 	$(archive)
 $(BUILD)/static/launch.a: $(call static_objects,$(LAUNCH_SOURCES))
 	$(archive)
+$(BUILD)/static/container.a: $(call static_objects,$(CONTAINER_SOURCES))
+	$(archive)
 $(BUILD)/static/stub.a: $(call static_objects,$(STUB_SOURCES))
 	$(archive)
 $(BUILD)/native/base.a: $(call native_objects,$(BASE_SOURCES))
@@ -123,6 +126,8 @@ $(BUILD)/native/base.a: $(call native_objects,$(BASE_SOURCES))
 $(BUILD)/native/config.a: $(call native_objects,$(CONFIG_SOURCES))
 	$(archive)
 $(BUILD)/native/launch.a: $(call native_objects,$(LAUNCH_SOURCES))
+	$(archive)
+$(BUILD)/native/container.a: $(call native_objects,$(CONTAINER_SOURCES))
 	$(archive)
 $(BUILD)/native/stub.a: $(call native_objects,$(STUB_SOURCES))
 	$(archive)
@@ -148,8 +153,8 @@ $(BUILD)/stub: $(BUILD)/static/stub/stub.o $(BUILD)/static/stub.a $(BUILD)/stati
 		$(BUILD)/static/libzstd.a
 	$(STATIC_CC) $(STATIC_LDFLAGS) $(STUB_LDFLAGS) -o $@ $^
 
-$(LAUNCHERS): $(BUILD)/%: $(BUILD)/static/payload/%.o $(BUILD)/static/launch.a \
-		$(BUILD)/static/config.a $(BUILD)/static/base.a
+$(LAUNCHERS): $(BUILD)/%: $(BUILD)/static/payload/%.o $(BUILD)/static/container.a \
+		$(BUILD)/static/launch.a $(BUILD)/static/config.a $(BUILD)/static/base.a
 	$(STATIC_CC) $(STATIC_LDFLAGS) -o $@ $^
 
 $(BUILD)/makedist: $(BUILD)/native/packer/makedist.o $(BUILD)/native/packer.a \
@@ -190,7 +195,8 @@ $(BUILD)/lib/complete: $(BUILD)/cvmfs2 $(BUILD)/libcvmfsexec-transfer.so $(BUILD
 endif
 
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%.t,$(wildcard tests/unit/test_*.c))
-ARCHIVES   := $(addprefix $(BUILD)/native/,launch.a client.a config.a packer.a stub.a base.a)
+ARCHIVES   := $(addprefix $(BUILD)/native/,container.a launch.a client.a config.a packer.a \
+	stub.a base.a)
 
 link_test = $(CC) $(NATIVE_CFLAGS) -MF $(@:.t=.d) $(NATIVE_LDFLAGS) -o $@ $^ \
 	$(CLIENT_LIBS) $(PACKER_LIBS)
@@ -213,8 +219,8 @@ $(BUILD)/tests/replay_%.o: tests/fuzz/replay.c
 $(BUILD)/tests/fuzz_%.t: tests/fuzz/fuzz_%.c $(BUILD)/tests/replay_%.o $(ARCHIVES)
 	$(link_test)
 
-FUZZ_SOURCES := $(BASE_SOURCES) $(CONFIG_SOURCES) $(LAUNCH_SOURCES) $(CLIENT_SOURCES) \
-	$(STUB_SOURCES) $(PACKER_SOURCES)
+FUZZ_SOURCES := $(BASE_SOURCES) $(CONFIG_SOURCES) $(LAUNCH_SOURCES) $(CONTAINER_SOURCES) \
+	$(CLIENT_SOURCES) $(STUB_SOURCES) $(PACKER_SOURCES)
 FUZZ_CFLAGS  := $(filter-out $(WARNINGS),$(COMMON)) $(LIBRARY_CFLAGS) -O1 -g \
 	-fno-omit-frame-pointer
 
@@ -324,7 +330,7 @@ INSTALLED   := $(DESTDIR)$(PREFIX)
 LIBEXEC     := $(INSTALLED)/libexec/cvmfsexec
 MANUALS     := $(wildcard */*.1 */*/*.1)
 COMPLETIONS := $(addprefix $(INSTALLED)/share/bash-completion/completions/, \
-	makedist cvmfsexec mountrepo umountrepo)
+	makedist cvmfsexec mountrepo umountrepo singcvmfs)
 
 install: all
 	install -D -t $(INSTALLED)/bin $(BUILD)/makedist

@@ -80,7 +80,7 @@ static int build_begin(struct build *build)
         fqrn && strcmp(fqrn, "oasis.opensciencegrid.org") == 0 ? "OASIS_CERTIFICATES" : NULL;
     build->etc = join(dist, "/etc/cvmfs");
     build->targets[0] = join(dist, "/etc");
-    build->targets[1] = join(dist, "/var");
+    build->targets[1] = build->layout->var ? join(build->layout->var, "") : join(dist, "/var");
     build->targets[2] = join(build->layout->repositories, "");
     if (!build->etc || !build->targets[0] || !build->targets[1] || !build->targets[2])
         return -ENOMEM;
@@ -124,6 +124,13 @@ static int run_file(struct build *build, const char *directory, const char *fold
 static const char *named_value(const struct build *build, const char *name)
 {
     return parameters_get(&build->names, name) ? shell_get(build->shell, name) : NULL;
+}
+
+/* What a site has written for all of its repositories. */
+static int run_site(struct build *build, struct error *error)
+{
+    return build->layout->site ? run_path(build, build->layout->site, error)
+                               : run_file(build, build->etc, "", "default", ".local", error);
 }
 
 /* default.conf and default.d, and with them the name of the config repository. */
@@ -203,7 +210,7 @@ int configuration_full_name(const struct configuration_layout *layout, const cha
     if (result == 0)
         result = run_defaults(&build, error);
     if (result == 0)
-        result = run_file(&build, build.etc, "", "default", ".local", error);
+        result = run_site(&build, error);
     if (result == 0)
         result = add_domain(name, named_value(&build, "CVMFS_DEFAULT_DOMAIN"), fqrn, error);
     return result < 0 ? with_words(result, name, error) : 0;
@@ -398,7 +405,7 @@ int configuration_build(const struct configuration_layout *layout, const char *f
     if (result == 0 && build.config_etc)
         result = run_file(&build, build.config_etc, "", "default", ".conf", error);
     if (result == 0)
-        result = run_file(&build, build.etc, "", "default", ".local", error);
+        result = run_site(&build, error);
     if (result == 0)
         result = freeze_config_repository(&build);
     if (result == 0)

@@ -18,6 +18,8 @@ struct configuration_layout {
     const char *dist;         /* the dist tree */
     const char *log;          /* the directory of log files; NULL when there can be none */
     const char *repositories; /* where repositories are mounted: "/cvmfs" or "<dist>/cvmfs" */
+    const char *var;          /* what stands for /var; NULL: <dist>/var */
+    const char *site;         /* what is read as default.local; NULL: that of the dist tree */
 };
 
 /* The config repository (CVMFS_CONFIG_REPOSITORY in etc/cvmfs/default.conf and every

@@ -3,7 +3,7 @@
  * The official client executes its argv[0], with other arguments, when it needs a process more,
  * such as the manager of a cache that several clients share. That must be a full path, and lead
  * back to the client: its own is enough where the host's loader starts it; where the tree brings
- * the loader it is cvmfsexec, which does then what is done here. */
+ * the loader it is cvmfsexec, or in a container singcvmfs, which does then what is done here. */
 #include "payload/launch/client_program.h"
 
 #include <errno.h>
@@ -71,13 +71,11 @@ int client_program_execute(const struct paths *paths, const char *const *argumen
     while (arguments[count])
         count++;
     auto_text struct text library_path = TEXT_INIT;
-    auto_text struct text launcher = TEXT_INIT;
     if (text_printf(&library_path, "%s:%s/lib64:%s/usr/lib", paths->libraries, paths->dist,
-                    paths->dist) < 0 ||
-        text_printf(&launcher, "%s/cvmfsexec", paths->home) < 0)
+                    paths->dist) < 0)
         return error_system(error, -ENOMEM, "preparing the client");
     const char *const by_loader[] = {loader, "--library-path", library_path.bytes, "--argv0",
-                                     launcher.bytes};
+                                     paths->starter};
     size_t before = loader ? sizeof by_loader / sizeof *by_loader : 0;
     auto_free const char **words = calloc(before + count + 2, sizeof *words);
     if (!words || set_environment(paths, library_path.bytes, loader != NULL) < 0)

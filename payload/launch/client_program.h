@@ -13,9 +13,9 @@
 int client_program_execute(const struct paths *paths, const char *const *arguments,
                            struct error *error);
 
-/* Whether cvmfsexec was executed, with these arguments of main, by a client that wants to execute
- * itself ("__cachemgr__ ..."): no repository and no option of ours begins so. Then it has to become
- * the client with the same arguments and descriptors, before anything else. */
+/* Whether a starter (paths.h) was executed, with these arguments of main, by a client that wants to
+ * execute itself ("__cachemgr__ ..."): no repository and no option of ours begins so. Then it has
+ * to become the client with the same arguments and descriptors, before anything else. */
 bool client_program_is_wanted(char *const *arguments);
 
 #endif

@@ -50,7 +50,9 @@ int paths_find(struct paths *paths, struct error *error)
     paths->log = join(name.bytes, "/log");
     paths->libraries = join(name.bytes, "/dist/usr/lib64");
     paths->client = join(name.bytes, "/dist/usr/bin/cvmfs2");
-    if (!paths->home || !paths->dist || !paths->log || !paths->libraries || !paths->client) {
+    paths->starter = join(name.bytes, "/cvmfsexec");
+    if (!paths->home || !paths->dist || !paths->log || !paths->libraries || !paths->client ||
+        !paths->starter) {
         paths_free(paths);
         return error_system(error, -ENOMEM, "finding the own directory");
     }
@@ -64,5 +66,6 @@ void paths_free(struct paths *paths)
     free(paths->log);
     free(paths->libraries);
     free(paths->client);
+    free(paths->starter);
     *paths = (struct paths)PATHS_INIT;
 }

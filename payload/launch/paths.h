@@ -11,11 +11,13 @@ struct paths {
     char *log;       /* <home>/log, which need not exist */
     char *libraries; /* <home>/dist/usr/lib64 */
     char *client;    /* <home>/dist/usr/bin/cvmfs2 */
+    char *starter;   /* <home>/cvmfsexec: what becomes the client when a client asks for it */
 };
 
-#define PATHS_INIT                                                                 \
-    {                                                                              \
-        .home = NULL, .dist = NULL, .log = NULL, .libraries = NULL, .client = NULL \
+#define PATHS_INIT                                                                  \
+    {                                                                               \
+        .home = NULL, .dist = NULL, .log = NULL, .libraries = NULL, .client = NULL, \
+        .starter = NULL                                                             \
     }
 
 /* Finds the executable through /proc/self/exe. 0 or a negative errno. */

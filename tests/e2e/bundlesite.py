@@ -24,7 +24,9 @@ USER = harness.User(*pwd.getpwnam("nobody")[2:4]) if harness.ME.uid == 0 else ha
 class Site:
     """A directory with the commands, a dist tree configured for some repositories, and FILE."""
 
-    def __init__(self, *fqrns: str):
+    def __init__(self, *fqrns: str, sing: bool = False):
+        """sing: for singcvmfs."""
+        self.sing = sing
         files = {"name": CONFIG}
         for fqrn in fqrns:
             repository, parameters = self._publish(fqrn, {"name": fqrn})
@@ -35,9 +37,9 @@ class Site:
                 parameters + f"CVMFS_PUBLIC_KEY=/cvmfs/{CONFIG}/{key}\n"
         config, parameters = self._publish(CONFIG, files)
         self.directory = harness.temporary_directory(USER)
-        for name in PROGRAMS:
+        for name in [*PROGRAMS, *(["singcvmfs"] if sing else [])]:
             shutil.copy2(harness.program(name), self.directory)
-        self.makedist("-qn", "none")
+        self.makedist(*self._kind(), "-qn", "none")
         etc = self.path("dist/etc/cvmfs")
         shutil.copy(config.public_key, etc + "/keys")
         self.write("dist/etc/cvmfs/default.d/60-osg.conf", f"CVMFS_CONFIG_REPOSITORY={CONFIG}\n")
@@ -46,7 +48,10 @@ class Site:
         self.write("dist/etc/cvmfs/default.local",
                    "CVMFS_HTTP_PROXY=DIRECT\nCVMFS_MAX_RETRIES=0\nCVMFS_CLAIM_OWNERSHIP=no\n")
         self.file = self.path("FILE")
-        self.makedist("-q", "--level=1", "-o", self.file)
+        self.makedist(*self._kind(), "-q", "--level=1", "-o", self.file)
+
+    def _kind(self) -> list[str]:
+        return ["-s"] if self.sing else []
 
     @staticmethod
     def _publish(fqrn: str, files: dict[str, str]) -> tuple[harness.Repository, str]:
@@ -77,7 +82,7 @@ class Node:
         self.file = os.path.join(self.directory, name)
         shutil.copy2(site.file, self.file)
         os.chown(self.file, USER.uid, USER.gid)
-        self.home = os.path.join(self.directory, ".cvmfsexec")
+        self.home = os.path.join(self.directory, ".singcvmfs" if site.sing else ".cvmfsexec")
         harness.at_end(self._unmount)
 
     def path(self, name: str) -> str:

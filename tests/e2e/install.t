@@ -8,11 +8,11 @@ import harness
 from harness import expect_equal, expect_in, test
 
 PREFIX = "/opt/here"
-COMMANDS = ["cvmfsexec", "makedist", "mountrepo", "umountrepo"]
+COMMANDS = ["cvmfsexec", "makedist", "mountrepo", "singcvmfs", "umountrepo"]
 FILES = sorted([
     "bin/makedist",
     *(f"libexec/cvmfsexec/{name}" for name in ("cvmfs2", "cvmfsexec", "libcvmfsexec-transfer.so",
-                                               "mountrepo", "stub", "umountrepo")),
+                                               "mountrepo", "singcvmfs", "stub", "umountrepo")),
     *(f"share/bash-completion/completions/{name}" for name in COMMANDS),
     *(f"share/man/man1/{name}.1" for name in (*COMMANDS, "cvmfs2")),
 ])
