@@ -172,7 +172,7 @@ static void read_output(struct keeper *keeper)
         return;
     }
     for (ssize_t index = 0; index < length && keeper->length + 1 < sizeof keeper->words; index++)
-        keeper->words[keeper->length++] = bytes[index] == '\n' ? ' ' : bytes[index];
+        keeper->words[keeper->length++] = (char)(bytes[index] == '\n' ? ' ' : bytes[index]);
     keeper->words[keeper->length] = '\0';
 }
 
