@@ -26,9 +26,9 @@ int diagnosis_fuse_mount(int code, const char *path, struct error *error);
 /* `program`, a path, could not be executed. */
 int diagnosis_execute(int code, const char *program, struct error *error);
 
-/* fusermount3 or fusermount, which mounts for users, failed and said `said` (lines, or ""). -ENOENT
- * when neither is there, else -EPERM. */
-int diagnosis_fusermount(const char *said, struct error *error);
+/* `program`, fusermount3 or fusermount, which mounts for users, failed and said `said` (lines, or
+ * ""); NULL: neither is there. -ENOENT for that, else -EPERM. */
+int diagnosis_fusermount(const char *program, const char *said, struct error *error);
 
 /* The words of the first two for a system of which these facts are known. */
 int diagnosis_namespaces_of(const struct facts *facts, int code, const char *what,

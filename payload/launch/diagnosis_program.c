@@ -11,10 +11,8 @@
 #include <unistd.h>
 
 #include "payload/base/scope.h"
-#include "payload/base/text.h"
 #include "payload/launch/diagnosis.h"
 #include "payload/launch/diagnosis_say.h"
-#include "payload/launch/fusermount.h"
 
 int diagnosis_execute(int code, const char *program, struct error *error)
 {
@@ -49,13 +47,11 @@ static bool has_file_capabilities(const char *program)
     return getxattr(program, "security.capability", NULL, 0) > 0;
 }
 
-int diagnosis_fusermount(const char *said, struct error *error)
+int diagnosis_fusermount(const char *program, const char *said, struct error *error)
 {
-    auto_text struct text program = TEXT_INIT;
-    int result = fusermount_find(&program);
-    if (result < 0)
+    if (!program)
         return diagnosis_say(
-            error, result, "looking for fusermount3",
+            error, -ENOENT, "looking for fusermount3",
             "neither fusermount3 nor fusermount can be executed; root can install "
             "them with the package fuse3: apt install fuse3, or dnf install fuse3");
     struct facts facts;
@@ -63,28 +59,28 @@ int diagnosis_fusermount(const char *said, struct error *error)
     struct statvfs where;
     facts_read("/proc", &facts);
     const bool privileged = geteuid() == 0;
-    if (!privileged && stat(program.bytes, &status) == 0 &&
+    if (!privileged && stat(program, &status) == 0 &&
         (!(status.st_mode & S_ISUID) || status.st_uid != 0) && facts.root_is_mapped &&
-        !has_file_capabilities(program.bytes))
-        return diagnosis_say(error, -EPERM, program.bytes,
+        !has_file_capabilities(program))
+        return diagnosis_say(error, -EPERM, program,
                              "it has no setuid bit of root's; root can set it with: chown root %s "
                              "&& chmod 4755 %s",
-                             program.bytes, program.bytes);
+                             program, program);
     if (!privileged && facts.no_new_privileges)
-        return diagnosis_say(error, -EPERM, program.bytes,
+        return diagnosis_say(error, -EPERM, program,
                              "setuid programs have no effect here, because no_new_privs is set: by "
                              "docker's --security-opt no-new-privileges, which has to go, or by "
                              "apptainer");
     if (!privileged && !facts.root_is_mapped)
-        return diagnosis_say(error, -EPERM, program.bytes,
+        return diagnosis_say(error, -EPERM, program,
                              "setuid programs have no effect here, because this user namespace "
                              "has no root");
-    if (!privileged && statvfs(program.bytes, &where) == 0 && (where.f_flag & ST_NOSUID))
-        return diagnosis_say(error, -EPERM, program.bytes,
+    if (!privileged && statvfs(program, &where) == 0 && (where.f_flag & ST_NOSUID))
+        return diagnosis_say(error, -EPERM, program,
                              "setuid programs have no effect there, because the file system is "
                              "mounted with nosuid");
     auto_fd int device = open("/dev/fuse", O_RDWR | O_CLOEXEC); /* as it does for this user */
     if (device < 0)
         return diagnosis_fuse_device(-errno, error);
-    return error_set(error, -EPERM, "%s: %.*s", program.bytes, (int)strcspn(said, "\n"), said);
+    return error_set(error, -EPERM, "%s: %.*s", program, (int)strcspn(said, "\n"), said);
 }

@@ -126,8 +126,11 @@ int fusermount_mount(const char *path, bool check_permissions, struct error *err
     char *words[] = {name, option, check_permissions ? checking : plain, end, where, NULL};
     char said[WORDS_LIMIT];
     int result = run(words, theirs, said, error);
-    if (result < 0)
-        return diagnosis_fusermount(said, error);
+    if (result < 0) {
+        auto_text struct text program = TEXT_INIT;
+        (void)fusermount_find(&program); /* or it is not there, which is the reason */
+        return diagnosis_fusermount(program.bytes, said, error);
+    }
     int device = -1;
     char byte;
     if (passing_receive(ours, &byte, 1, &device) < 0 || device < 0)
