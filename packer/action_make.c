@@ -43,40 +43,62 @@ static enum status choose_machine(const struct command *command, const struct ma
         return STATUS_USAGE;
     }
     *machine = machine_find(command->machine); /* main has seen that there is one */
-    if (!command->native || strcmp((*machine)->architecture, host.machine) == 0)
-        return STATUS_DONE;
-    (void)fprintf(stderr,
-                  "makedist: %s: the native client here is for another architecture; a native tree "
-                  "on this host can be one of: %s\n",
-                  command->machine, names.bytes ? names.bytes : "none");
-    return STATUS_FAILED;
+    return STATUS_DONE;
 }
 
-/* A tree whose commands are missing could not be packed, nor used: better to hear it at once. */
-static int check_commands(const struct command *command, const char *directory, struct error *error)
+/* A tree whose commands are missing could not be packed, nor used: better to hear it at once. But
+ * what other architectures need may be elsewhere, and a tree of packages can be taken there. */
+static int check_commands(const struct command *command, const char *directory,
+                          const struct machine *machine, struct error *error)
 {
     const struct companion_commands commands = companion_commands(command->sing);
     int result = 0;
     for (size_t index = 0; index < commands.count && result == 0; index++) {
         auto_text struct text path = TEXT_INIT;
-        result = companion_find(directory, commands.names[index], &path, error);
+        result =
+            companion_find(directory, machine->architecture, commands.names[index], &path, error);
     }
-    return result;
+    if (result != -ENOENT || command->native || companion_is_native(machine->architecture))
+        return result;
+    if (!command->quiet)
+        (void)fprintf(stderr, "makedist: %s cannot be packed here: %s\n", TREE_NAME,
+                      error->message);
+    return 0;
 }
 
 /* Not having it is no failure: only cvmfsexec -m needs it, and may find one on the node. */
-static int find_fuse2fs(const struct command *command, struct text *path, struct error *error)
+static int find_fuse2fs(const struct command *command, const char *directory,
+                        const struct machine *machine, struct text *path, struct error *error)
 {
     if (command->sing)
         return 0;
-    int result = companion_find_on_system(NATIVE_FUSE2FS, path);
+    const bool native = companion_is_native(machine->architecture);
+    int result = native ? companion_find_on_system(NATIVE_FUSE2FS, path)
+                        : companion_find(directory, machine->architecture, NATIVE_FUSE2FS, path,
+                                         &(struct error)ERROR_INIT);
     if (result != -ENOENT)
         return result < 0 ? error_system(error, result, "looking for " NATIVE_FUSE2FS) : 0;
     if (!command->quiet)
         (void)fprintf(stderr,
-                      "makedist: without " NATIVE_FUSE2FS ", which this host does not have "
-                      "(package " NATIVE_FUSE2FS "): cvmfsexec -m will need that of the node\n");
+                      "makedist: without " NATIVE_FUSE2FS ", which this host does not have%s%s: "
+                      "cvmfsexec -m will need that of the node\n",
+                      native ? " (package " NATIVE_FUSE2FS ")" : " for ",
+                      native ? "" : machine->architecture);
     return 0;
+}
+
+/* Libraries for another architecture come with its client; where they do not, packages for it may
+ * have put them where this system has such libraries. */
+static int find_libraries(const char *directory, const struct machine *machine, struct text *path,
+                          struct error *error)
+{
+    if (companion_is_native(machine->architecture))
+        return 0;
+    int result = companion_find(directory, machine->architecture, NATIVE_LIBRARIES, path,
+                                &(struct error)ERROR_INIT);
+    return result < 0 && result != -ENOENT
+               ? error_system(error, result, "looking for the libraries of %s", machine->name)
+               : 0;
 }
 
 static int fill(void *context, const struct stage *stage, struct error *error)
@@ -135,21 +157,26 @@ static int make_with_client(const struct command *command, const char *directory
     auto_text struct text client = TEXT_INIT;
     auto_text struct text transfer = TEXT_INIT;
     auto_text struct text fuse2fs = TEXT_INIT;
+    auto_text struct text libraries = TEXT_INIT;
     struct filling filling = {.distribution = distribution};
     if (!command->native)
         return make_tree(command, place, machine, &filling, error);
-    int result = companion_find(directory, NATIVE_CLIENT, &client, error);
+    const char *architecture = machine->architecture;
+    int result = companion_find(directory, architecture, NATIVE_CLIENT, &client, error);
     if (result == 0)
-        result = companion_find(directory, NATIVE_TRANSFER, &transfer, error);
+        result = companion_find(directory, architecture, NATIVE_TRANSFER, &transfer, error);
     if (result == 0)
-        result = find_fuse2fs(command, &fuse2fs, error);
+        result = find_fuse2fs(command, directory, machine, &fuse2fs, error);
+    if (result == 0)
+        result = find_libraries(directory, machine, &libraries, error);
     if (result < 0)
         return result;
     const struct native_programs programs = {
         .client = client.bytes,
         .transfer = transfer.bytes,
         .fuse2fs = fuse2fs.bytes,
-        .architecture = machine->architecture,
+        .architecture = architecture,
+        .libraries = libraries.bytes,
     };
     filling.native = &programs;
     return make_tree(command, place, machine, &filling, error);
@@ -212,7 +239,7 @@ enum status action_make(const struct command *command, const char *directory, co
         return status;
     int result = 0;
     if (!command->dry_run) {
-        result = check_commands(command, directory, &error);
+        result = check_commands(command, directory, machine, &error);
         if (result == 0)
             result = tree_refuse_existing(place, &error);
     }

@@ -8,6 +8,7 @@
 
 #include "packer/actions.h"
 #include "packer/companion.h"
+#include "packer/machine.h"
 #include "packer/pack.h"
 #include "packer/progress.h"
 #include "packer/stamp.h"
@@ -98,10 +99,14 @@ enum status action_pack(const struct command *command, const char *directory, co
         return status_failed(&error);
     const struct companion_commands commands = companion_commands(command->sing);
     auto_text struct text stub = TEXT_INIT;
-    int result = companion_find(directory, "stub", &stub, &error);
+    const struct machine *machine = machine_find(stamp.machtype);
+    int result = machine ? companion_find(directory, machine->architecture, "stub", &stub, &error)
+                         : error_set(&error, -ENOTSUP, "%s is for %s, which is no machine type",
+                                     tree.bytes, stamp.machtype);
     for (size_t index = 0; index < commands.count && result == 0; index++) {
         auto_text struct text path = TEXT_INIT;
-        result = companion_find(directory, commands.names[index], &path, &error);
+        result =
+            companion_find(directory, machine->architecture, commands.names[index], &path, &error);
         if (result == 0 && strings_take(&paths, text_steal(&path)) < 0)
             result = error_system(&error, -ENOMEM, "packing");
     }

@@ -9,7 +9,6 @@
 #include <unistd.h>
 
 #include "packer/dynamic.h"
-#include "packer/run_path.h"
 #include "payload/base/scope.h"
 #include "payload/base/text.h"
 
@@ -89,6 +88,37 @@ static int open_candidate(struct search *search, const char *path, const struct 
     return 0;
 }
 
+/* An entry of a run path with $ORIGIN put in. Other tokens ($LIB, $PLATFORM) have no meaning that
+ * is the same on all systems, and an entry that is not absolute would depend on the directory we
+ * are in: both come back empty. */
+static int expand_entry(const char *entry, size_t length, const char *origin,
+                        struct text *directory)
+{
+    const char *end = entry + length;
+    int result = 0;
+    while (entry < end && result == 0) {
+        const char *token = memchr(entry, '$', (size_t)(end - entry));
+        result = text_append(directory, entry, (size_t)((token ? token : end) - entry));
+        if (!token || result < 0)
+            break;
+        const size_t left = (size_t)(end - token);
+        size_t taken = 0;
+        if (left >= 7 && memcmp(token, "$ORIGIN", 7) == 0)
+            taken = 7;
+        else if (left >= 9 && memcmp(token, "${ORIGIN}", 9) == 0)
+            taken = 9;
+        if (taken == 0) {
+            text_free(directory);
+            return 0;
+        }
+        const char *slash = strrchr(origin, '/');
+        result = slash ? text_append(directory, origin, (size_t)(slash - origin))
+                       : text_append_string(directory, ".");
+        entry = token + taken;
+    }
+    return result;
+}
+
 /* Looks along a run path that stands in the file at `origin`. */
 static int search_run_path(struct search *search, const char *run_path, const char *origin,
                            const char *name, const struct object *parent, struct object **found)
@@ -96,7 +126,7 @@ static int search_run_path(struct search *search, const char *run_path, const ch
     while (*run_path && !*found) {
         const size_t length = strcspn(run_path, ":");
         auto_text struct text path = TEXT_INIT;
-        int result = run_path_expand(run_path, length, origin, &path);
+        int result = expand_entry(run_path, length, origin, &path);
         if (result == 0 && path.length > 0)
             result = text_printf(&path, "/%s", name);
         if (result < 0)
@@ -196,7 +226,7 @@ static int find_library(struct search *search, const char *name, const struct ob
     return add_library(search, name, &found);
 }
 
-/* The loader is named by its path and not looked for. */
+/* The loader is named by its path and not looked for, but where other systems' libraries are. */
 static int find_loader(struct search *search, const struct object *program)
 {
     const char *path = program->dynamic.interpreter;
@@ -207,7 +237,15 @@ static int find_loader(struct search *search, const struct object *program)
     if (search->closure->loader)
         return 0;
     auto_object struct object *found = NULL;
-    int result = open_candidate(search, path, program, &found);
+    auto_text struct text other = TEXT_INIT;
+    int result = 0;
+    if (search->request->loader_directory) {
+        if (text_printf(&other, "%s/%s", search->request->loader_directory, name) < 0)
+            return out_of_memory(search);
+        result = open_candidate(search, other.bytes, program, &found);
+    }
+    if (result == 0 && !found)
+        result = open_candidate(search, path, program, &found);
     if (result < 0)
         return result;
     if (!found)

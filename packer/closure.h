@@ -34,6 +34,8 @@ struct closure_request {
     const char *const *extra; /* names of libraries that dynamic programs need without saying so */
     size_t extra_count;
     const struct strings *directories; /* where the loader looks by itself: library_path_read */
+    const char *loader_directory; /* where the loader is looked for before the place that programs
+                                     name for it; NULL: there only */
 };
 
 /* Fills an empty closure, which the caller frees with closure_free in any case. Honoured are

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "payload/base/scope.h"
@@ -28,11 +29,13 @@ int companion_directory(struct text *directory, struct error *error)
     return result < 0 ? error_system(error, result, "finding this program") : 0;
 }
 
-/* The path of `name` in one of the places, in `path`; -ENOENT when it is not there, or -ENOMEM. */
-static int find_in(const char *directory, size_t place, const char *name, struct text *path)
+/* The path of `name` in a subdirectory ("" or "/NAME") of one of the places, in `path`; -ENOENT
+ * when it is not there, or -ENOMEM. */
+static int find_in(const char *directory, size_t place, const char *below, const char *name,
+                   struct text *path)
 {
     text_free(path);
-    if (text_printf(path, "%s%s/%s", directory, places[place], name) < 0)
+    if (text_printf(path, "%s%s%s/%s", directory, places[place], below, name) < 0)
         return -ENOMEM;
     return access(path->bytes, R_OK) < 0 ? -ENOENT : 0;
 }
@@ -40,8 +43,8 @@ static int find_in(const char *directory, size_t place, const char *name, struct
 static bool is_installed(const char *directory)
 {
     auto_text struct text path = TEXT_INIT;
-    return find_in(directory, BESIDE, "stub", &path) == -ENOENT &&
-           find_in(directory, INSTALLED, "stub", &path) == 0;
+    return find_in(directory, BESIDE, "", "stub", &path) == -ENOENT &&
+           find_in(directory, INSTALLED, "", "stub", &path) == 0;
 }
 
 int companion_workplace(const char *directory, struct text *place, struct error *error)
@@ -54,15 +57,33 @@ int companion_workplace(const char *directory, struct text *place, struct error 
     return result < 0 ? error_system(error, result, "finding the place of dist") : 0;
 }
 
-int companion_find(const char *directory, const char *name, struct text *path, struct error *error)
+bool companion_is_native(const char *architecture)
 {
-    int result = -ENOENT;
+    struct utsname host;
+    return uname(&host) == 0 && strcmp(host.machine, architecture) == 0;
+}
+
+int companion_find(const char *directory, const char *architecture, const char *name,
+                   struct text *path, struct error *error)
+{
+    auto_text struct text below = TEXT_INIT;
     auto_text struct text found = TEXT_INIT;
+    const bool native = companion_is_native(architecture);
+    int result = native ? text_append_string(&below, "") : text_printf(&below, "/%s", architecture);
+    if (result == 0)
+        result = -ENOENT;
     for (size_t place = 0; place < PLACE_COUNT && result == -ENOENT; place++)
-        result = find_in(directory, place, name, &found);
-    if (result == -ENOENT)
+        result = find_in(directory, place, below.bytes ? below.bytes : "", name, &found);
+    if (result == -ENOENT && native)
         return error_set(error, result, "%s is missing: it is neither in %s nor in %s%s", name,
                          directory, directory, places[INSTALLED]);
+    if (result == -ENOENT)
+        return error_set(
+            error, result,
+            "%s for %s is missing: it is neither in %s%s nor in %s%s%s; build it with: "
+            "make CROSS=%s",
+            name, architecture, directory, below.bytes, directory, places[INSTALLED], below.bytes,
+            architecture);
     if (result == 0)
         result = text_append_string(path, found.bytes);
     return result < 0 ? error_system(error, result, "looking for %s", name) : 0;

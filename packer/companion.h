@@ -16,10 +16,15 @@ int companion_directory(struct text *directory, struct error *error);
  * errno. */
 int companion_workplace(const char *directory, struct text *place, struct error *error);
 
-/* Appends the path of the file `name` that belongs to the program in `directory`: beside it, as in
- * a build directory, or where an installation has it. 0; -ENOENT with words that name the places
- * where it is not; -ENOMEM. */
-int companion_find(const char *directory, const char *name, struct text *path, struct error *error);
+/* Appends the path of the file `name` for an architecture (as uname -m has it) that belongs to the
+ * program in `directory`: beside it, as in a build directory, or where an installation has it; what
+ * is for another architecture than this host's, in a directory of its name below there. 0; -ENOENT
+ * with words that name the places where it is not, and what would put it there; -ENOMEM. */
+int companion_find(const char *directory, const char *architecture, const char *name,
+                   struct text *path, struct error *error);
+
+/* Whether programs of this architecture are the host's own. */
+bool companion_is_native(const char *architecture);
 
 /* The commands that run on a node, without their directory: the first is what a bundle starts. */
 struct companion_commands {

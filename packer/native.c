@@ -1,4 +1,4 @@
-/* The native client of this build and its libraries, copied from this system into a tree. */
+/* The native client of this build and its libraries, copied into a tree. */
 #include "packer/native.h"
 
 #include <errno.h>
@@ -102,7 +102,10 @@ static int copy_fuse2fs(const struct building *building, const char *path, struc
 static int copy_programs(const struct building *building, const struct native_programs *programs)
 {
     auto_strings struct strings directories = STRINGS_INIT;
-    int result = library_path_read("", programs->architecture, &directories, building->error);
+    int result = programs->libraries ? strings_add(&directories, programs->libraries) : 0;
+    if (result < 0)
+        return error_system(building->error, result, "listing the library directories");
+    result = library_path_read("", programs->architecture, &directories, building->error);
     if (result < 0)
         return result;
     const char *const paths[] = {programs->client, programs->transfer, programs->fuse2fs};
@@ -112,6 +115,7 @@ static int copy_programs(const struct building *building, const struct native_pr
         .extra = unnamed_libraries,
         .extra_count = 1,
         .directories = &directories,
+        .loader_directory = programs->libraries,
     };
     auto_closure struct closure closure = CLOSURE_INIT;
     result = closure_find(&request, &closure, building->error);

@@ -4,7 +4,7 @@
  *     usr/bin/fuse2fs                       for images, where this system has it
  *     usr/lib64/                            its loader and all its libraries, under the names they
  *                                           are asked for; no links
- *     usr/share/cvmfsexec/libraries         which file of this system each of them is a copy of;
+ *     usr/share/cvmfsexec/libraries         which file here each of them is a copy of;
  *                                           fuse2fs, too */
 #ifndef CVMFSEXEC_PACKER_NATIVE_H
 #define CVMFSEXEC_PACKER_NATIVE_H
@@ -19,6 +19,9 @@
 #define NATIVE_CLIENT "cvmfs2"
 #define NATIVE_TRANSFER "libcvmfsexec-transfer.so"
 
+/* Beside a client for another architecture: the directory with its libraries and loader. */
+#define NATIVE_LIBRARIES "lib"
+
 /* The program of e2fsprogs that mounts file system images, by this name in a tree. */
 #define NATIVE_FUSE2FS "fuse2fs"
 
@@ -27,6 +30,8 @@ struct native_programs {
     const char *transfer;     /* path of NATIVE_TRANSFER, which it loads */
     const char *fuse2fs;      /* path of NATIVE_FUSE2FS, or NULL */
     const char *architecture; /* theirs, as uname -m has it */
+    const char *libraries;    /* a directory that is searched for libraries and their loader before
+                                 those of this system; or NULL */
 };
 
 struct native_result {
