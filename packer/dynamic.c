@@ -328,17 +328,22 @@ static void end_elf(Elf **elf)
     (void)elf_end(*elf); /* NULL is allowed */
 }
 
-int dynamic_load(const char *path, struct dynamic *dynamic, struct error *error)
+int dynamic_load_fd(int fd, struct dynamic *dynamic, struct error *error)
 {
     if (elf_version(EV_CURRENT) == EV_NONE)
         return error_set(error, -ENOTSUP, "libelf: %s", elf_errmsg(-1));
+    __attribute__((cleanup(end_elf))) Elf *elf = elf_begin(fd, ELF_C_READ, NULL);
+    if (!elf)
+        return error_set(error, -ENOEXEC, "%s", elf_errmsg(-1));
+    return dynamic_read(elf, dynamic, error);
+}
+
+int dynamic_load(const char *path, struct dynamic *dynamic, struct error *error)
+{
     auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return error_system(error, -errno, "opening %s", path);
-    __attribute__((cleanup(end_elf))) Elf *elf = elf_begin(fd, ELF_C_READ, NULL);
-    if (!elf)
-        return error_set(error, -ENOEXEC, "%s: %s", path, elf_errmsg(-1));
-    int result = dynamic_read(elf, dynamic, error);
+    int result = dynamic_load_fd(fd, dynamic, error);
     return result < 0 ? error_prefix(error, "%s", path) : 0;
 }
 

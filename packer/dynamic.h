@@ -46,6 +46,9 @@ struct dynamic {
  * damaged one; -ENOMEM. What was read so far is released by dynamic_free in any case. */
 int dynamic_read(Elf *elf, struct dynamic *dynamic, struct error *error);
 
+/* The same for a file behind a descriptor, which stays open and may stand anywhere. */
+int dynamic_load_fd(int fd, struct dynamic *dynamic, struct error *error);
+
 /* The same for the file at `path`, which the words name. Also what opening it gave. */
 int dynamic_load(const char *path, struct dynamic *dynamic, struct error *error);
 

@@ -3,7 +3,7 @@
  * repositories of that system.
  *
  * Needs are compared with their symbol versions. What is added stands in usr/lib64, under the name
- * by which it is asked for. */
+ * by which it is asked for, and in usr/share/cvmfsexec/libraries with the package it is from. */
 #ifndef CVMFSEXEC_PACKER_TARGET_CLOSURE_H
 #define CVMFSEXEC_PACKER_TARGET_CLOSURE_H
 
@@ -30,9 +30,9 @@ struct target_closure_options {
 int target_closure_fill(const struct target_closure_options *options, const struct stage *stage,
                         struct package_set *set, struct error *error);
 
-/* For a tree that leaves its libraries to the node: appends the names of what is neither in it nor
- * in every system of its machine type; nothing when there is all. 0, -ENOEXEC as above, or another
- * negative errno. */
+/* For a tree that leaves its libraries to the node: appends, for people, what is neither in it nor
+ * in every system of its machine type, and who needs it; nothing when there is all. 0, -ENOEXEC as
+ * above, or another negative errno. */
 int target_closure_compare(const struct machine *machine, const struct stage *stage,
                            struct text *names, struct error *error);
 
