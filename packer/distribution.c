@@ -21,8 +21,6 @@ struct distribution {
     struct download_display display;
     struct download_session *session;
     struct resolver *resolver;
-    struct package_trust *trust;
-    bool has_keys;
     struct package_set packages;
     const struct stage *stage; /* while there is one: who is interrupted then must clean up */
 };
@@ -32,7 +30,6 @@ void distribution_close(struct distribution *distribution)
     if (!distribution)
         return;
     package_set_free(&distribution->packages);
-    package_trust_close(distribution->trust);
     resolver_close(distribution->resolver);
     download_session_close(distribution->session);
     free(distribution);
@@ -120,20 +117,42 @@ static int find_packages(struct distribution *distribution, struct error *error)
                                             distribution->resolver, error);
 }
 
-static int add_keys(struct distribution *distribution, struct error *error)
+static bool has_keys(const struct distribution *distribution, const struct resolved *resolved)
+{
+    return distribution->options.keys || resolved->keys.count > 0;
+}
+
+/* Whose signature counts for a package: a source's keys are for what comes from there. */
+static int open_trust(const struct distribution *distribution, const struct resolved *resolved,
+                      struct package_trust **trust, struct error *error)
+{
+    struct package_trust *made = NULL;
+    int result = package_trust_open(&made, error);
+    if (result == 0 && distribution->options.keys)
+        result = package_trust_add_directory(made, distribution->options.keys, error);
+    for (size_t index = 0; result == 0 && index < resolved->keys.count; index++)
+        result = package_trust_add_file(made, resolved->keys.items[index], error);
+    if (result < 0)
+        package_trust_close(made);
+    else
+        *trust = made;
+    return result;
+}
+
+/* Keys that cannot be read, or are missing, are said before packages are downloaded. */
+static int check_keys(const struct distribution *distribution, struct error *error)
 {
     int result = 0;
-    if (distribution->options.keys) {
-        distribution->has_keys = true;
-        result =
-            package_trust_add_directory(distribution->trust, distribution->options.keys, error);
-    }
     for (size_t index = 0; result == 0 && index < distribution->packages.count; index++) {
-        const struct strings *keys = &distribution->packages.resolved[index].keys;
-        for (size_t key = 0; result == 0 && key < keys->count; key++) {
-            distribution->has_keys = true;
-            result = package_trust_add_file(distribution->trust, keys->items[key], error);
-        }
+        const struct resolved *resolved = &distribution->packages.resolved[index];
+        struct package_trust *trust = NULL;
+        if (distribution->options.require_signatures && !has_keys(distribution, resolved))
+            return error_set(error, -EINVAL,
+                             "--require-signatures: no key is known for %s: name them with "
+                             "--keys=DIR, or with 'key = FILE' in a table of sources",
+                             resolved->label);
+        result = open_trust(distribution, resolved, &trust, error);
+        package_trust_close(trust);
     }
     return result;
 }
@@ -151,11 +170,9 @@ int distribution_open(const struct distribution_options *options, const struct s
         result =
             resolver_open(table, options->request.machine, made->session, &made->resolver, error);
     if (result == 0)
-        result = package_trust_open(&made->trust, error);
-    if (result == 0)
         result = find_packages(made, error);
     if (result == 0)
-        result = add_keys(made, error);
+        result = check_keys(made, error);
     download_display_end(&made->display);
     if (result < 0)
         distribution_close(made);
@@ -167,10 +184,13 @@ int distribution_open(const struct distribution_options *options, const struct s
 static int check_package(void *context, const struct resolved *resolved,
                          const struct download *download, struct error *error)
 {
-    struct distribution *distribution = context;
+    const struct distribution *distribution = context;
     enum package_signature signature;
-    int result =
-        package_verify(download->fd, resolved->label, distribution->trust, &signature, error);
+    struct package_trust *trust = NULL;
+    int result = open_trust(distribution, resolved, &trust, error);
+    if (result == 0)
+        result = package_verify(download->fd, resolved->label, trust, &signature, error);
+    package_trust_close(trust);
     if (result < 0 || signature == PACKAGE_SIGNED)
         return result;
     const char *problem = signature == PACKAGE_UNSIGNED
@@ -178,26 +198,15 @@ static int check_package(void *context, const struct resolved *resolved,
                               : "is signed by a key that is not among the trusted ones";
     if (distribution->options.require_signatures)
         return error_set(error, -EBADMSG, "%s %s", resolved->label, problem);
-    if (distribution->has_keys && !distribution->options.quiet)
+    if (has_keys(distribution, resolved) && !distribution->options.quiet)
         (void)fprintf(stderr, "makedist: warning: %s %s\n", resolved->label, problem);
     return 0;
-}
-
-static int refuse_without_keys(const struct distribution *distribution, struct error *error)
-{
-    if (!distribution->options.require_signatures || distribution->has_keys)
-        return 0;
-    return error_set(error, -EINVAL,
-                     "--require-signatures needs keys: --keys DIR, or 'key = FILE' in a table of "
-                     "sources");
 }
 
 int distribution_download(struct distribution *distribution, struct error *error)
 {
     struct package_set *set = &distribution->packages;
-    int result = refuse_without_keys(distribution, error);
-    if (result == 0)
-        result = package_set_download(set, 0, distribution->session, error);
+    int result = package_set_download(set, 0, distribution->session, error);
     download_display_end(&distribution->display);
     for (size_t index = 0; result == 0 && index < set->count; index++)
         result = check_package(distribution, &set->resolved[index], &set->downloads[index], error);

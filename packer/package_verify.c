@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <rpm/rpmcli.h>
+#include <rpm/rpmcrypto.h>
 #include <rpm/rpmkeyring.h>
 #include <rpm/rpmlib.h>
 #include <rpm/rpmlog.h>
@@ -38,15 +39,11 @@ static void file_close(FD_t *file)
 #define auto_transaction __attribute__((cleanup(transaction_free)))
 #define auto_package_file __attribute__((cleanup(file_close)))
 
-/* The library is asked for nothing that its own configuration decides, but reads no package
- * without one. */
+/* The library's configuration, and a user's macros, decide about nothing here: they are not read.
+ * What remains of its preparation is this. */
 static int prepare_library(struct error *error)
 {
-    static bool prepared;
-    if (!prepared && rpmReadConfigFiles(NULL, NULL) != 0)
-        return error_set(error, -EIO, "librpm cannot read its configuration: is rpm-common there?");
-    prepared = true;
-    return 0;
+    return rpmInitCrypto() == 0 ? 0 : error_set(error, -EIO, "librpm has no cryptography");
 }
 
 int package_trust_open(struct package_trust **trust, struct error *error)
@@ -188,7 +185,8 @@ static int verify_level(int fd, const char *label, const struct package_trust *t
     auto_text struct text words = TEXT_INIT;
     const int mask = rpmlogSetMask(RPMLOG_UPTO(RPMLOG_INFO));
     const rpmlogCallback before = rpmlogSetCallback(catch_message, &words);
-    int verdict = rpmVerifySignatures(NULL, transaction, file, label);
+    struct rpmQVKArguments_s nothing = {.qva_flags = 0}; /* is looked for, and not looked at */
+    int verdict = rpmVerifySignatures(&nothing, transaction, file, label);
     (void)rpmlogSetCallback(before, NULL);
     (void)rpmlogSetMask(mask);
     if (verdict == 0)
