@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "packer/dynamic.h"
+#include "packer/run_path.h"
 #include "payload/base/scope.h"
 #include "payload/base/text.h"
 
@@ -88,37 +89,6 @@ static int open_candidate(struct search *search, const char *path, const struct 
     return 0;
 }
 
-/* An entry of a run path with $ORIGIN put in. Other tokens ($LIB, $PLATFORM) have no meaning that
- * is the same on all systems, and an entry that is not absolute would depend on the directory we
- * are in: both come back empty. */
-static int expand_entry(const char *entry, size_t length, const char *origin,
-                        struct text *directory)
-{
-    const char *end = entry + length;
-    int result = 0;
-    while (entry < end && result == 0) {
-        const char *token = memchr(entry, '$', (size_t)(end - entry));
-        result = text_append(directory, entry, (size_t)((token ? token : end) - entry));
-        if (!token || result < 0)
-            break;
-        const size_t left = (size_t)(end - token);
-        size_t taken = 0;
-        if (left >= 7 && memcmp(token, "$ORIGIN", 7) == 0)
-            taken = 7;
-        else if (left >= 9 && memcmp(token, "${ORIGIN}", 9) == 0)
-            taken = 9;
-        if (taken == 0) {
-            text_free(directory);
-            return 0;
-        }
-        const char *slash = strrchr(origin, '/');
-        result = slash ? text_append(directory, origin, (size_t)(slash - origin))
-                       : text_append_string(directory, ".");
-        entry = token + taken;
-    }
-    return result;
-}
-
 /* Looks along a run path that stands in the file at `origin`. */
 static int search_run_path(struct search *search, const char *run_path, const char *origin,
                            const char *name, const struct object *parent, struct object **found)
@@ -126,7 +96,7 @@ static int search_run_path(struct search *search, const char *run_path, const ch
     while (*run_path && !*found) {
         const size_t length = strcspn(run_path, ":");
         auto_text struct text path = TEXT_INIT;
-        int result = expand_entry(run_path, length, origin, &path);
+        int result = run_path_expand(run_path, length, origin, &path);
         if (result == 0 && path.length > 0)
             result = text_printf(&path, "/%s", name);
         if (result < 0)
