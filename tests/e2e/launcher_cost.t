@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What a start costs: its system calls, compared with those of tests/helpers/bare_start.c, which does
-what cannot be left out and nothing else; and the programs that are executed."""
+"""What a start costs: its system calls, compared with those of tests/helpers/bare_start.c, which
+does what cannot be left out and nothing else; and the programs that are executed."""
 
 import os
 import re
@@ -41,7 +41,7 @@ class Trace:
         directory = harness.temporary_directory(USER)
         traced = ["strace", "-ff", "-qq", "-s", "4096", "-e", "signal=none", "-o",
                   directory + "/trace", *command]
-        # Where the host has a /cvmfs there is less to be done for both; one way is enough to compare.
+        # Where the host has a /cvmfs there is less to be done for both: compared is the other way.
         result = Host().run(traced, USER) if os.path.lexists("/cvmfs") else \
             harness.run(traced, user=USER, cwd="/")
         expect_equal((result.status, result.stdout, result.stderr), (0, "", ""), str(result))

@@ -100,7 +100,8 @@ def entries_of_the_root_directory_of_every_kind_are_taken_over():
             ".hidden", "dir é", "socket"}
     check(Host(script), tree, made)
     result = shows(tree, Host(script), "cd /; cat readable own/file link; "
-                                       "stat -c '%n %F %a' -- closed secret fifo socket dangling -n")
+                                       "stat -c '%n %F %a' -- closed secret fifo socket "
+                                       "dangling -n")
     expect_equal(result.stdout.split("\n")[:-1], ["text", "words", "text", "closed directory 0",
                                  "secret regular empty file 0", "fifo fifo 644",
                                  "socket socket 755", "dangling symbolic link 777",
@@ -124,6 +125,7 @@ class Automounter(threading.Thread):
         self.stop = os.pipe()
         self.asked = []
         harness.at_end(self.close)
+        self.start()
 
     def mount_script(self):
         """Mounts it; whoever does this becomes the daemon for the kernel."""
@@ -154,7 +156,6 @@ def an_automounter_at_cvmfs_is_asked_for_nothing():
             harness.skip("this kernel has no autofs")
     automounter = Automounter()
     host = Host(automounter.mount_script(), privileged=True)
-    automounter.start()
     tree = Tree()
     result = shows(tree, host, pass_fds=[automounter.writer])
     expect_equal((result.status, result.stdout, result.stderr), (0, SHOWN, ""), str(result))
@@ -228,7 +229,8 @@ def one_inside_another_inside_a_third_sees_its_own_only():
                               "; ls -A /cvmfs; df -h | grep -c /cvmfs")
         result = Host(script).run(tree.command("d.example.org", "a.example.org", "--", *middle),
                                   tree.user)
-        expect_equal((result.stdout, result.stderr), (SHOWN + "c.example.org\n1\n", ""), str(result))
+        expect_equal((result.stdout, result.stderr), (SHOWN + "c.example.org\n1\n", ""),
+                     str(result))
         tree.expect_nothing_left()
 
 
@@ -271,9 +273,8 @@ def inside_bubblewrap():
                      "usr/lib", "/lib", "--symlink", "usr/bin", "/bin", "--proc", "/proc", "--dev",
                      "/dev", "--dev-bind", "/dev/fuse", "/dev/fuse", "--bind", tree.directory,
                      tree.directory, "--unshare-pid", "--dir", "/cvmfs"]):
-        command = [*bubblewrap(*options), *tree.command("a.example.org", "b.example.org", "--", "sh",
-                                                        "-c", SHOW)]
-        result = harness.run(command, user=tree.user, cwd="/")
+        command = tree.command("a.example.org", "b.example.org", "--", "sh", "-c", SHOW)
+        result = harness.run([*bubblewrap(*options), *command], user=tree.user, cwd="/")
         expect_equal((result.status, result.stdout, result.stderr), (0, SHOWN, ""), str(result))
         tree.expect_nothing_left()
 
@@ -288,31 +289,51 @@ def inside_a_container_that_masks_its_proc():
     check(Host(script.format("another")), further=["another"])
 
 
-@test
-def inside_podman():
-    tree = Tree()
+def podman(tree, *options):
+    """Skips the test without it. Its containers have a file system of their own, but of what this
+    host has: nothing is downloaded."""
     if not shutil.which("podman"):
         harness.skip("no podman")
     if harness.ME.uid != 0:
         harness.skip("the tests do not run as root")
-    # A file system of its own, but of this host: nothing is downloaded.
     place = harness.temporary_directory()
-    for name in ("usr", "dev", "proc", "sys", "tmp", "etc", "run", "var/tmp", "tree"):
+    for name in ("usr", "dev", "proc", "sys", "tmp", "etc", "run", "var/tmp"):
         os.makedirs(os.path.join(place, "root", name))
     for name in ("bin", "lib", "lib64", "sbin"):
         os.symlink(f"usr/{name}", os.path.join(place, "root", name))
-    command = ["podman", "--root", place + "/store", "--runroot", place + "/run", "--cgroup-manager",
-               "cgroupfs", "--events-backend", "none", "--storage-driver", "vfs", "run", "--rm",
-               "--cgroups", "disabled", "--network", "none", "--device", "/dev/fuse", "--volume",
-               "/usr:/usr:ro", "--volume", f"{tree.directory}:{tree.directory}", "--user",
-               f"{tree.user.uid}:{tree.user.gid}", "--security-opt", "seccomp=unconfined",
-               "--ulimit", "host", "--rootfs", place + "/root"]
-    result = harness.run([*command, "true"], cwd="/")
-    if result.status:
-        harness.skip(f"podman does not work here: {result.stderr}")
-    result = harness.run([*command, *tree.command("a.example.org", "b.example.org", "--", "sh", "-c",
-                                                  SHOW)], cwd="/")
+    user = f"{tree.user.uid}:{tree.user.gid}"
+    # Which of these work depends on the host's control groups.
+    for variant in (["--cgroups=disabled"], ["--cgroups=enabled"]):
+        runtime = [f"--runtime={name}" for name in ("runc",)
+                   if variant == ["--cgroups=enabled"] and shutil.which(name)]
+        command = ["podman", "--root", place + "/store", "--runroot", place + "/run",
+                   "--cgroup-manager=cgroupfs", "--events-backend=none", "--storage-driver=vfs",
+                   *runtime, "run", "--rm", "--network=none", "--log-driver=k8s-file", *variant,
+                   "--ulimit=nofile=1024:1024", "--ulimit=nproc=4096:4096", "--volume=/usr:/usr:ro",
+                   f"--volume={tree.directory}:{tree.directory}", f"--user={user}", *options,
+                   "--rootfs", place + "/root"]
+        result = harness.run([*command, "true"], cwd="/")
+        if result.status == 0:
+            return command
+    harness.skip(f"podman does not work here: {result.stderr}")
+
+
+@test
+def inside_podman_with_the_device_and_without_a_filter_of_system_calls():
+    tree = Tree()
+    container = podman(tree, "--device=/dev/fuse", "--security-opt=seccomp=unconfined")
+    command = tree.command("a.example.org", "b.example.org", "--", "sh", "-c", SHOW)
+    result = harness.run([*container, *command], cwd="/")
     expect_equal((result.status, result.stdout), (0, SHOWN), str(result))
+    tree.expect_nothing_left()
+
+
+@test
+def inside_podman_as_it_comes_the_message_names_what_is_missing():
+    tree = Tree()
+    result = harness.run([*podman(tree), *tree.command("a.example.org", "--", "true")], cwd="/")
+    expect_equal((result.status, result.stdout), (1, ""), str(result))
+    assert "seccomp" in result.stderr or "--device /dev/fuse" in result.stderr, str(result)
     tree.expect_nothing_left()
 
 

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """The official client in the dist tree, as its packages lie there or with the closure of its
-libraries and a loader. A stand-in for it (tests/official) does all that the launcher must cope with:
-it loads modules, executes its argv[0] as a cache manager, prints to its standard output, reports by
-the end of its first process, stays as a daemon with a watchdog, and has work to do again when it was
-not ended in order."""
+libraries and a loader. A stand-in for it (tests/official) does all that the launcher must cope
+with: it loads modules, executes its argv[0] as a cache manager, prints to its standard output,
+reports by the end of its first process, stays as a daemon with a watchdog, and has work to do again
+when it was not ended in order."""
 
 import os
 import shutil
@@ -38,7 +38,8 @@ def expect_ended_in_order(tree):
     """Fails if any process of the client would have to make up for something at the next start."""
     wait_until(lambda: not tree.processes(), lambda: f"left: {tree.processes()}")
     expect_equal(tree.mounts(), [], "mounts")
-    expect_equal([read(tree.path(OFFICIAL_CACHE, name)) for name in ("rebuilds", "crashes")], ["", ""])
+    for name in ("rebuilds", "crashes"):
+        expect_equal(read(tree.path(OFFICIAL_CACHE, name)), "", name)
     left = set(os.listdir(tree.path(OFFICIAL_CACHE)))
     expect_equal({name for name in left if "running" in name or name == "cachemgr"}, set())
 
@@ -151,7 +152,8 @@ def after_a_kill_nothing_is_left_but_the_work_of_the_next_start():
         expect_equal(tree.mounts(), [])
         result = tree.cvmfsexec("a.example.org", "--", "cat", "/cvmfs/a.example.org/fqrn")
         expect_equal(result.stdout, "a.example.org\n", str(result))
-        expect_equal(read(tree.path(OFFICIAL_CACHE, "rebuilds")), "the index of the cache\na.example.org\n")
+        expect_equal(read(tree.path(OFFICIAL_CACHE, "rebuilds")),
+                     "the index of the cache\na.example.org\n")
 
 
 @test

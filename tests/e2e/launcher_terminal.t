@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""cvmfsexec as the process in between: a terminal and those who work at it, the programs that start,
-stop, time and outlive others, and the orphans of a job."""
+"""cvmfsexec as the process in between: a terminal and those who work at it, the programs that
+start, stop, time and outlive others, and the orphans of a job."""
 
 import os
 import shlex
@@ -9,7 +9,7 @@ import signal
 
 import harness
 from harness import expect_equal, expect_in, test
-from launchtree import Tree, wait_for_output, wait_until
+from launchtree import Tree, name_of, wait_for_output, wait_until
 from terminal import Terminal
 
 harness.require_fuse_userns()
@@ -43,7 +43,8 @@ def states(tree):
 def an_editor_has_the_terminal():
     tree = Tree()
     file = os.path.join(tree.directory, "file")
-    terminal = Terminal(tree.command(REPOSITORY, "--", require("vi"), "-u", "NONE", file), tree.user)
+    terminal = Terminal(tree.command(REPOSITORY, "--", require("vi"), "-u", "NONE", file),
+                        tree.user)
     terminal.expect("~")
     terminal.type("ihello\x1b:wq\r")
     expect_equal(terminal.process.wait().status, 0)
@@ -89,28 +90,29 @@ def a_shell_inside_has_job_control():
                         env={"PS1": "prompt> "})
     terminal.expect_next("prompt> ")
     terminal.type("sleep 1000\n")
-    wait_until(lambda: foreground(terminal) == "sleep", lambda: f"it is {foreground(terminal)}")
+    wait_for_foreground(terminal, "sleep")
     terminal.type("\x1a")
     terminal.expect_next("Stopped")
-    terminal.type("jobs; echo listed\n")
+    terminal.expect_next("prompt> ")
+    terminal.type("jobs\n")
     terminal.expect_next("Stopped")
+    terminal.expect_next("prompt> ")
     terminal.type("fg\n")
-    wait_until(lambda: foreground(terminal) == "sleep", lambda: f"it is {foreground(terminal)}")
+    wait_for_foreground(terminal, "sleep")
     terminal.type("\x03")
+    terminal.expect_next("prompt> ")
     terminal.type("echo status $?\n")
     terminal.expect_next("status 130\r\n")
+    terminal.expect_next("prompt> ")
     terminal.type("exit 4\n")
     expect_equal(terminal.process.wait().status, 4)
     tree.expect_nothing_left()
 
 
-def foreground(terminal):
-    """The name of the first process of the foreground; None when there is none."""
-    try:
-        with open(f"/proc/{os.tcgetpgrp(terminal.master)}/comm") as file:
-            return file.read().strip()
-    except OSError:
-        return None
+def wait_for_foreground(terminal, name):
+    """Waits until a process of this name has the terminal: what is typed then is for it."""
+    wait_until(lambda: name_of(os.tcgetpgrp(terminal.master)) == name,
+               lambda: f"not {name} but {name_of(os.tcgetpgrp(terminal.master))}")
 
 
 @test
@@ -119,21 +121,27 @@ def a_shell_outside_stops_it_and_has_it_go_on():
     script = "while read word; do echo got $word; done; exit 6"
     terminal = Terminal(["bash", "--norc", "-i"], tree.user, env={"PS1": "prompt> "})
     terminal.expect_next("prompt> ")
-    terminal.type(line(tree, REPOSITORY, "--", "sh", "-c", f"echo ready; {script}") + "\n")
+    command = line(tree, REPOSITORY, "--", "sh", "-c", f"echo ready; {script}", tree.home)
+    terminal.type(command + "\n")
     terminal.expect_next("ready\r\n")
     for word in ("one", "two"):
         terminal.type(f"{word}\n")
         terminal.expect_next(f"got {word}\r\n")
         terminal.type("\x1a")
         terminal.expect_next("Stopped")
+        terminal.expect_next("prompt> ")
+        # The shell sees the one, the other has the terminal open, too.
+        wait_until(lambda: states(tree).count("T") == 2, lambda: f"not stopped: {states(tree)}")
         terminal.type("echo meanwhile $((6 * 7))\n")
         terminal.expect_next("meanwhile 42\r\n")
+        terminal.expect_next("prompt> ")
         terminal.type("fg\n")
-        terminal.expect_next(script)
+        wait_for_foreground(terminal, "cvmfsexec")
     terminal.type("\x04")
     terminal.expect_next("prompt> ")
     terminal.type("echo status $?\n")
     terminal.expect_next("status 6\r\n")
+    terminal.expect_next("prompt> ")
     terminal.type("exit\n")
     terminal.process.wait()
     tree.expect_nothing_left()
@@ -146,11 +154,13 @@ def in_the_background_it_may_not_read_until_it_is_brought_to_the_foreground():
     terminal.expect_next("prompt> ")
     terminal.type(line(tree, "--", "sh", "-c", "read word; echo got $word") + " &\n")
     terminal.expect_next("[1]")
+    terminal.expect_next("prompt> ")
     wait_until(lambda: "T" in states(tree), lambda: f"not stopped: {states(tree)}")
-    terminal.type("\nfg\n")
-    terminal.expect_next("got $word")
+    terminal.type("fg\n")
+    wait_for_foreground(terminal, "cvmfsexec")
     terminal.type("words\n")
     terminal.expect_next("got words\r\n")
+    terminal.expect_next("prompt> ")
     terminal.type("exit\n")
     terminal.process.wait()
     tree.expect_nothing_left()
