@@ -24,9 +24,11 @@ USER = harness.User(*pwd.getpwnam("nobody")[2:4]) if harness.ME.uid == 0 else ha
 class Site:
     """A directory with the commands, a dist tree configured for some repositories, and FILE."""
 
-    def __init__(self, *fqrns: str, sing: bool = False):
-        """sing: for singcvmfs."""
+    def __init__(self, *fqrns: str, sing: bool = False, machine: str | None = None):
+        """sing: for singcvmfs. machine: a machine type other than that of the host, of an
+        architecture for which there are programs in the build directory."""
         self.sing = sing
+        self.machine = machine
         files = {"name": CONFIG}
         for fqrn in fqrns:
             repository, parameters = self._publish(fqrn, {"name": fqrn})
@@ -39,6 +41,9 @@ class Site:
         self.directory = harness.temporary_directory(USER)
         for name in [*PROGRAMS, *(["singcvmfs"] if sing else [])]:
             shutil.copy2(harness.program(name), self.directory)
+        if machine:
+            architecture = machine.split("-")[1]
+            os.symlink(harness.program(architecture), self.path(architecture))
         self.makedist(*self._kind(), "-qn", "none")
         etc = self.path("dist/etc/cvmfs")
         shutil.copy(config.public_key, etc + "/keys")
@@ -51,7 +56,7 @@ class Site:
         self.makedist(*self._kind(), "-q", "--level=1", "-o", self.file)
 
     def _kind(self) -> list[str]:
-        return ["-s"] if self.sing else []
+        return (["-s"] if self.sing else []) + (["-m", self.machine] if self.machine else [])
 
     @staticmethod
     def _publish(fqrn: str, files: dict[str, str]) -> tuple[harness.Repository, str]:
