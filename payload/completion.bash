@@ -1,5 +1,5 @@
-# Completion in bash for makedist, cvmfsexec, mountrepo and umountrepo. Needs no other file. For a
-# bundle with a name of its own: complete -F _cvmfsexec_complete NAME
+# Completion in bash for makedist, cvmfsexec, mountrepo, umountrepo and singcvmfs. Needs no other file.
+# For a bundle with a name of its own: complete -F _cvmfsexec_complete NAME
 #
 # What the programs can say themselves is not written down here: options and the kinds of their
 # values are read off --help, machine types off what makedist lists. A bundle that was never run is
@@ -10,10 +10,17 @@ _cvmfsexec_find_home()
 {
     local program
     program=$(type -P -- "${1/#\~\//$HOME/}") && program=$(readlink -f -- "$program") || return
-    for home in "${program%/*}" "${program%/*}/.cvmfsexec"; do
+    for home in "${program%/*}" "${program%/*}"/.{cvmfsexec,singcvmfs}; do
         [[ -d $home/dist ]] && return
     done
     return 1
+}
+
+# Whether a command is singcvmfs, or a bundle with it.
+_cvmfsexec_is_for_containers()
+{
+    [[ ${1##*/} == singcvmfs ]] ||
+        [[ ${1##*/} != makedist && -x $home/singcvmfs && ! -e $home/cvmfsexec ]]
 }
 
 # What --help of a command says, in $help.
@@ -22,7 +29,11 @@ _cvmfsexec_ask_help()
     case ${1##*/} in
     makedist) help=$("$1" --help 2>/dev/null) ;;
     mountrepo | umountrepo) help=$("$home/${1##*/}" --help 2>/dev/null) ;;
-    *) help=$("$home/cvmfsexec" --help 2>/dev/null) ;;
+    *)
+        help=cvmfsexec
+        _cvmfsexec_is_for_containers "$1" && help=singcvmfs
+        help=$("$home/$help" --help 2>/dev/null)
+        ;;
     esac
 }
 
@@ -102,12 +113,37 @@ _cvmfsexec_offer_command()
     fi
 }
 
+# For singcvmfs: a command of apptainer, and behind it an image, or what is to be shown in it.
+_cvmfsexec_offer_container()
+{
+    local index=1
+    while ((index < COMP_CWORD)) && [[ ${COMP_WORDS[index]} == -* ]]; do
+        ((index++))
+    done
+    if ((index == COMP_CWORD)); then
+        if [[ $current == -* ]]; then
+            _cvmfsexec_offer "$(_cvmfsexec_options)"
+        else
+            _cvmfsexec_offer exec instance run shell version
+        fi
+    elif [[ ${COMP_WORDS[index]} == instance && $COMP_CWORD == $((index + 1)) ]]; then
+        _cvmfsexec_offer list start stop
+    else
+        _cvmfsexec_offer_files
+    fi
+}
+
 _cvmfsexec_complete()
 {
     local current=${COMP_WORDS[COMP_CWORD]} option=${COMP_WORDS[COMP_CWORD - 1]}
     local home help index value
     COMPREPLY=()
     [[ ${1##*/} == makedist ]] || _cvmfsexec_find_home "$1" || return
+    if _cvmfsexec_is_for_containers "$1"; then
+        _cvmfsexec_ask_help "$1"
+        _cvmfsexec_offer_container
+        return
+    fi
     if [[ ${1##*/} != *mountrepo ]]; then
         for ((index = 1; index < COMP_CWORD; index++)); do
             [[ ${COMP_WORDS[index]} == -- ]] && _cvmfsexec_offer_command $((index + 1)) && return
@@ -131,4 +167,4 @@ _cvmfsexec_complete()
     fi
 }
 
-complete -F _cvmfsexec_complete makedist cvmfsexec mountrepo umountrepo
+complete -F _cvmfsexec_complete makedist cvmfsexec mountrepo umountrepo singcvmfs

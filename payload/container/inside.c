@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "payload/base/file.h"
@@ -86,6 +87,14 @@ static int leave_streams(struct error *error)
     return 0;
 }
 
+/* The image of a cache may be mounted by FUSE in a user namespace. Linux lets nobody write to the
+ * root of such a file system before it has asked once whose that is, and asks with stat(2) only. */
+static void look_at_cache(void)
+{
+    struct stat status;
+    (void)stat(LAYOUT_CACHE, &status); /* what is wrong with it is for the client to say */
+}
+
 /* `arguments`: the repository and what the container program has put behind it. */
 static int serve(const struct paths *paths, bool debug, char *const *arguments, struct error *error)
 {
@@ -101,6 +110,7 @@ static int serve(const struct paths *paths, bool debug, char *const *arguments, 
         result = write_configuration(&parameters, fqrn, &file, error);
     if (result < 0)
         return result;
+    look_at_cache();
     const char *log = parameters_get(&parameters, "CVMFS_DEBUGLOG");
     if (text_printf(&options, "config=%s%s", file.bytes, log && *log ? ",debug" : "") < 0 ||
         text_printf(&mount_point, "%s/%s", LAYOUT_REPOSITORIES, fqrn) < 0 ||

@@ -44,6 +44,7 @@ class Node(bundlesite.Node):
         self.record = os.path.join(self.work, "record")
         self.environment = {
             "STANDIN_VERSION": version, "STANDIN_RECORD": self.record, "STANDIN_STATE": self.work,
+            "TMPDIR": self.work,
             "SINGCVMFS_REPOSITORIES": None, "PATH": self._program(version.split(" ")[0])}
 
     def _program(self, name):
