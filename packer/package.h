@@ -48,11 +48,11 @@ struct package_unpacking {
 
 /* Unpacks into the stage of a tree. Nothing outside of the tree is written, whatever the package
  * says: refused, by name, are paths with "..", paths that lead through symbolic links, hard links
- * to what is not of this package, devices, and sizes beyond the limit. setuid and setgid bits are
- * dropped, files belong to whoever runs this and can be written by him. What is there already is
- * replaced, but a directory is not. Left out: .build-id. Symbolic links are made as they are. 0;
- * -EBADMSG with words for a refused package; -EINTR when a signal asked to stop; others from the
- * system, such as -ENOSPC with the path. */
+ * to what is not of this package, devices, and sizes beyond the limit. A tree is for everybody:
+ * modes become 0755 or 0644, owners that of whoever runs this. What is there already is replaced,
+ * but a directory is not. Left out: .build-id. Symbolic links are made as they are. 0; -EBADMSG
+ * with words for a refused package; -EINTR when a signal asked to stop; others from the system,
+ * such as -ENOSPC with the path. */
 int package_unpack(int fd, const char *label, const struct stage *stage,
                    const struct package_unpacking *unpacking, struct error *error);
 

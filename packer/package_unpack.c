@@ -19,7 +19,9 @@
 #include "payload/base/text.h"
 
 #define MOST_BYTES (UINT64_C(4) << 30)
-#define MOST_ENTRIES 1000000
+#define MOST_ENTRIES 100000
+#define MOST_DEPTH 64 /* directories in one another: what removes a tree goes no deeper than 128 \
+                       */
 #define BLOCK_SIZE 65536
 
 struct unpacking {
@@ -106,6 +108,14 @@ static int find_place(const struct unpacking *unpacking, char *path, const char 
     return 0;
 }
 
+/* The library has no words for an archive that just ends. */
+static int is_damaged(const struct unpacking *unpacking)
+{
+    const char *words = archive_error_string(unpacking->archive);
+    return error_set(unpacking->error, -EBADMSG, "%s is damaged: %s", unpacking->label,
+                     words ? words : "it ends too early");
+}
+
 /* Makes room for something that is no directory. */
 static int clear_place(const struct unpacking *unpacking, const struct place *place,
                        const char *path)
@@ -118,10 +128,10 @@ static int clear_place(const struct unpacking *unpacking, const struct place *pl
 }
 
 static int make_directory(const struct unpacking *unpacking, const struct place *place,
-                          const char *path, mode_t mode)
+                          const char *path)
 {
     struct stat status;
-    if (mkdirat(place->directory, place->name, mode | S_IRWXU) == 0)
+    if (mkdirat(place->directory, place->name, 0755) == 0)
         return 0;
     if (errno != EEXIST)
         return fail(unpacking, -errno, path);
@@ -145,8 +155,7 @@ static int write_content(struct unpacking *unpacking, int fd, const char *path)
         if (result == ARCHIVE_EOF)
             return 0;
         if (result != ARCHIVE_OK)
-            return error_set(unpacking->error, -EBADMSG, "%s is damaged: %s", unpacking->label,
-                             archive_error_string(unpacking->archive));
+            return is_damaged(unpacking);
         if (length > unpacking->left)
             return refuse(unpacking, path, "the files are larger than a package may be");
         unpacking->left -= length;
@@ -172,7 +181,7 @@ static int make_file(struct unpacking *unpacking, const struct place *place, con
     int result = clear_place(unpacking, place, path);
     if (result < 0)
         return result;
-    const mode_t mode = (archive_entry_perm(entry) & 0777) | S_IRUSR | S_IWUSR;
+    const mode_t mode = archive_entry_perm(entry) & 0111 ? 0755 : 0644;
     auto_fd int fd = openat(place->directory, place->name,
                             O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
     if (fd < 0)
@@ -196,7 +205,8 @@ static int make_symbolic_link(const struct unpacking *unpacking, const struct pl
     return result;
 }
 
-/* Of several names of one file, the last one in the archive has the content. */
+/* Of several names of one file, the last one in the archive has the content. What was a file when
+ * the first one came may be something else by now. */
 static int make_hard_link(struct unpacking *unpacking, const struct place *place, const char *path,
                           struct archive_entry *entry)
 {
@@ -214,6 +224,11 @@ static int make_hard_link(struct unpacking *unpacking, const struct place *place
     if (result < 0)
         return result;
     auto_fd int directory = from.directory;
+    struct stat status;
+    if (fstatat(directory, from.name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+        return fail(unpacking, -errno, path);
+    if (!S_ISREG(status.st_mode))
+        return refuse(unpacking, path, "a hard link to what is no file any more");
     result = clear_place(unpacking, place, path);
     if (result == 0 && linkat(directory, from.name, place->directory, place->name, 0) < 0)
         result = fail(unpacking, -errno, path);
@@ -236,7 +251,7 @@ static int make_entry(struct unpacking *unpacking, const struct place *place, co
     case AE_IFREG:
         return make_file(unpacking, place, path, entry);
     case AE_IFDIR:
-        return make_directory(unpacking, place, path, archive_entry_perm(entry) & 0777);
+        return make_directory(unpacking, place, path);
     case AE_IFLNK:
         return make_symbolic_link(unpacking, place, path, archive_entry_symlink(entry));
     default:
@@ -249,6 +264,14 @@ static bool is_build_id(const char *path)
 {
     const char *found = strstr(path, "/.build-id");
     return found && (found[strlen("/.build-id")] == '\0' || found[strlen("/.build-id")] == '/');
+}
+
+static unsigned count_slashes(const char *path)
+{
+    unsigned count = 0;
+    for (; (path = strchr(path, '/')); path++)
+        count++;
+    return count;
 }
 
 static int unpack_entry(struct unpacking *unpacking, struct archive_entry *entry)
@@ -268,6 +291,8 @@ static int unpack_entry(struct unpacking *unpacking, struct archive_entry *entry
         return 0;
     if (path.length >= PATH_MAX)
         return refuse(unpacking, name, "its name is too long");
+    if (count_slashes(path.bytes) >= MOST_DEPTH)
+        return refuse(unpacking, name, "it is nested too deep");
     if (archive_entry_size_is_set(entry) &&
         (archive_entry_size(entry) < 0 || (uint64_t)archive_entry_size(entry) > unpacking->left))
         return refuse(unpacking, name, "the files are larger than a package may be");
@@ -293,8 +318,7 @@ static int unpack_entries(struct unpacking *unpacking)
         if (result == ARCHIVE_EOF)
             return 0;
         if (result < ARCHIVE_WARN)
-            return error_set(unpacking->error, -EBADMSG, "%s is damaged: %s", unpacking->label,
-                             archive_error_string(unpacking->archive));
+            return is_damaged(unpacking);
         if (count == MOST_ENTRIES)
             return refuse(unpacking, "its entries", "there are too many of them");
         result = unpack_entry(unpacking, entry);
@@ -336,7 +360,7 @@ int package_unpack(int fd, const char *label, const struct stage *stage,
         return error_system(error, -errno, "reading %s", label);
     auto_archive struct archive *archive = open_archive(fd);
     if (!archive)
-        return error_set(error, -EBADMSG, "%s is no package, or cannot be read", label);
+        return error_set(error, -EBADMSG, "%s is damaged: its payload cannot be read", label);
     struct unpacking unpacking = {
         .options = options,
         .stage = stage,

@@ -97,10 +97,10 @@ class World:
 class Site:
     """A directory of an ordinary user with the programs of a build, a table of sources and a cache."""
 
-    def __init__(self, world: World | None = None, table: str = ""):
+    def __init__(self, world: World | None = None, table: str = "", programs: list[str] = PROGRAMS):
         self.directory = os.path.join(harness.temporary_directory(USER), "a site é")
         os.mkdir(self.directory)
-        for name in PROGRAMS:
+        for name in programs:
             shutil.copy2(harness.program(name), self.directory)
         self.cache = harness.temporary_directory(USER)
         self.write_table(table + (world.replacement() if world else ""))
@@ -153,9 +153,10 @@ class Site:
         return found
 
 
-def build(package: rpmwriter.Package, folder: str, lines: str = "", strip: bool = False) -> str:
+def build(package: rpmwriter.Package, folder: str, lines: str = "",
+          compression: str | None = None) -> str:
     """Makes a package with rpmbuild, which finds out what it provides and needs; its path. Contents
-    of files may be paths of files (in bytes, absolute); modes of directories are kept."""
+    of files may be paths of files (in bytes, absolute). lines: more for its specification."""
     top = harness.temporary_directory()
     stage = os.path.join(top, "stage")
     names = []
@@ -168,7 +169,7 @@ def build(package: rpmwriter.Package, folder: str, lines: str = "", strip: bool 
         file.write(_SPECIFICATION.format(name=package.name, version=package.version,
                                          release=package.release, lines=lines, stage=stage,
                                          files="\n".join(names)))
-    defines = {"_topdir": top, "_binary_payload": _COMPRESSIONS[package.compression],
+    defines = {"_topdir": top, "_binary_payload": _COMPRESSIONS[compression or package.compression],
                "debug_package": "%{nil}", "__os_install_post": "%{nil}",
                "_rpmfilename": "%%{NAME}-%%{VERSION}-%%{RELEASE}.%%{ARCH}.rpm",
                "_rpmdir": folder}

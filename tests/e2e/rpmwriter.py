@@ -83,6 +83,10 @@ class Package:
         """The same with other content."""
         return replace(self, entries=list(entries))
 
+    def with_payload(self, payload: bytes, compression: str = "none") -> "Package":
+        """The same with a payload of these bytes, before compression."""
+        return replace(self, entries=[], payload=payload, compression=compression)
+
 
 def write(folder: str, package: Package) -> str:
     """Writes the file of a package; its path."""
