@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "packer/actions.h"
+#include "packer/cache_state.h"
 #include "packer/companion.h"
 #include "packer/machine.h"
 #include "packer/pack.h"
@@ -15,11 +17,45 @@
 #include "packer/tree.h"
 #include "payload/base/scope.h"
 
+#define CACHE_NAME TREE_NAME "/var/lib/cvmfs"
+
 /* What must not travel: the state of the machine the tree was used on. */
 static const char *const always_excluded[] = {
-    TREE_NAME "/var/run/cvmfs/*", TREE_NAME "/var/lib/cvmfs/*",
-    TREE_NAME "/cvmfs/*", /* repositories that are mounted now */
+    TREE_NAME "/var/run/cvmfs/*", TREE_NAME "/cvmfs/*", /* repositories that are mounted now */
 };
+
+static bool is_in_cache(const char *name)
+{
+    const size_t length = strlen(CACHE_NAME);
+    return strncmp(name, CACHE_NAME, length) == 0 && name[length] == '/';
+}
+
+static bool leaves_cache(const char *name, mode_t mode)
+{
+    (void)mode;
+    return is_in_cache(name);
+}
+
+static bool leaves_state_of_cache(const char *name, mode_t mode)
+{
+    return is_in_cache(name) && !cache_is_content(name + strlen(CACHE_NAME) + 1, mode);
+}
+
+/* A link is packed as such, and would be one to nowhere. */
+static int check_cache(const char *tree, struct error *error)
+{
+    struct stat status;
+    auto_text struct text path = TEXT_INIT;
+    if (text_printf(&path, "%s%s", tree, CACHE_NAME + strlen(TREE_NAME)) < 0)
+        return error_system(error, -ENOMEM, "packing");
+    if (lstat(path.bytes, &status) < 0)
+        return error_system(error, -errno, "looking for the cache %s", path.bytes);
+    return S_ISDIR(status.st_mode) ? 0
+                                   : error_set(error, -ENOTDIR,
+                                               "%s is no directory: a cache elsewhere cannot be "
+                                               "packed along",
+                                               path.bytes);
+}
 
 /* Reads the stamp of the tree and holds it against the command line. */
 static int check_tree(const struct command *command, const char *path, struct stamp *stamp,
@@ -68,6 +104,7 @@ static int pack_inputs(const struct command *command, const char *stub, const st
         .input_count = input_count,
         .excludes = excludes,
         .exclude_count = count,
+        .leaves_behind = command->with_cache ? leaves_state_of_cache : leaves_cache,
         .level = command->level,
         .threads = command->threads,
         .progress = show_packing,
@@ -96,6 +133,8 @@ enum status action_pack(const struct command *command, const char *directory, co
         return status_failed(&error);
     }
     if (check_tree(command, tree.bytes, &stamp, &error) < 0)
+        return status_failed(&error);
+    if (command->with_cache && check_cache(tree.bytes, &error) < 0)
         return status_failed(&error);
     const struct companion_commands commands = companion_commands(command->sing);
     auto_text struct text stub = TEXT_INIT;

@@ -13,6 +13,15 @@ enum status action_make(const struct command *command, const char *directory, co
 /* Packs the tree. */
 enum status action_pack(const struct command *command, const char *directory, const char *place);
 
+/* Says what is in a bundle. */
+enum status action_inspect(const struct command *command);
+
+/* Holds every frame of a bundle against its checksum, and the payload against its digest. */
+enum status action_verify(const struct command *command);
+
+/* Unpacks a bundle into a directory, which must not be there, or be empty. */
+enum status action_extract(const struct command *command);
+
 enum status action_list_types(void);
 
 /* Prints the table of sources, with what a site has changed. */

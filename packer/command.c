@@ -9,6 +9,10 @@ enum long_only {
     OPTION_LEVEL = 256,
     OPTION_THREADS,
     OPTION_EXCLUDE,
+    OPTION_WITH_CACHE,
+    OPTION_INSPECT,
+    OPTION_EXTRACT,
+    OPTION_VERIFY,
     OPTION_VERSION,
     OPTION_SOURCES,
     OPTION_CACHE,
@@ -31,6 +35,10 @@ static const struct option options[] = {
     {"level", required_argument, NULL, OPTION_LEVEL},
     {"threads", required_argument, NULL, OPTION_THREADS},
     {"exclude", required_argument, NULL, OPTION_EXCLUDE},
+    {"with-cache", no_argument, NULL, OPTION_WITH_CACHE},
+    {"inspect", required_argument, NULL, OPTION_INSPECT},
+    {"extract", required_argument, NULL, OPTION_EXTRACT},
+    {"verify", required_argument, NULL, OPTION_VERIFY},
     {"version", no_argument, NULL, OPTION_VERSION},
     {"sources", required_argument, NULL, OPTION_SOURCES},
     {"cache", required_argument, NULL, OPTION_CACHE},
@@ -44,11 +52,9 @@ static const struct option options[] = {
 };
 
 const char command_help[] =
-    "Usage: makedist [-snq] [-v VERSION] [-m TYPE] {osg|egi|default|none}\n"
-    "       makedist [-sq] [--level=N] [--threads=N] [--exclude=PATTERN] -o FILE\n"
+    "Usage: makedist [OPTION]... {osg|egi|default|none} | -o FILE\n"
     "The first makes 'dist' beside this program (here, if it is installed): a client\n"
-    "of CernVM-FS for any Linux node, configured for osg, egi, default or none. The\n"
-    "second packs dist and the commands into FILE: './FILE REPOSITORY... -- COMMAND'.\n"
+    "of CernVM-FS for any node. -o packs it; then: ./FILE REPOSITORY... -- COMMAND\n"
     "  -n, --native            the client of this program instead of the official one\n"
     "  -v, --client-version=X.Y.Z  the version of that; default: the newest\n"
     "  -m, --machine=TYPE      machine type, see --list-types; default: this host's\n"
@@ -63,10 +69,13 @@ const char command_help[] =
     "      --level=N           1 (fast) to 22 (small) of zstd; default 19\n"
     "      --threads=N         compress on N cores; default all\n"
     "      --exclude=PATTERN   leave out names like this ('dist/usr/share/*'); repeat\n"
+    "      --with-cache        pack the cache, too: for jobs without a network\n"
+    "      --inspect=FILE      print what FILE is and what is in it\n"
+    "      --extract=FILE DIR  unpack FILE into DIR, for any machine type\n"
+    "      --verify=FILE       compare the checksums of FILE with its content\n"
     "  -q, --quiet             print errors only\n"
     "  -h, --help, --version, --list-types, --list-sources\n"
-    "Exit status: 0; 2 for a wrong command line or a host without a machine type; 1\n"
-    "for an unsupported -m, and for all that goes wrong later. More: man makedist\n";
+    "Exit status: 0; 1 failed; 2 wrong command line or unknown host. See man makedist\n";
 
 /* A whole number from 1 to `most`. */
 static int read_number(const char *text, const char *option, long most, long *number,
@@ -88,6 +97,18 @@ static int read_text(const char *value, const char *option, const char *what, co
     return *value ? 0 : error_set(error, -EINVAL, "%s wants the name of a %s", option, what);
 }
 
+/* Options that say what is to be done with which file: there can be one only. */
+static int read_file(enum command_action action, const char *option, const char *value,
+                     struct command *command, struct error *error)
+{
+    if (command->action == COMMAND_MAKE)
+        command->action = action;
+    else if (command->file && command->action != action)
+        return error_set(error, -EINVAL,
+                         "-o, --inspect, --extract and --verify exclude each other");
+    return read_text(value, option, "file", &command->file, error);
+}
+
 /* Options that are a word for themselves. */
 static bool read_switch(int option, struct command *command)
 {
@@ -103,6 +124,9 @@ static bool read_switch(int option, struct command *command)
         return true;
     case OPTION_REQUIRE_SIGNATURES:
         command->require_signatures = true;
+        return true;
+    case OPTION_WITH_CACHE:
+        command->with_cache = true;
         return true;
     case OPTION_NO_CLOSURE:
         command->without_closure = true;
@@ -128,7 +152,7 @@ static bool read_action(int option, struct command *command)
     for (size_t index = 0; index < sizeof actions / sizeof actions[0]; index++) {
         if (actions[index].option != option)
             continue;
-        if (command->action == COMMAND_MAKE || command->action == COMMAND_PACK)
+        if (command->action == COMMAND_MAKE || command->file)
             command->action = actions[index].action;
         return true;
     }
@@ -147,9 +171,13 @@ static int read_value(int option, char *value, struct command *command, struct e
         command->machine = value;
         return 0;
     case 'o':
-        if (command->action == COMMAND_MAKE)
-            command->action = COMMAND_PACK;
-        return read_text(value, "-o", "file", &command->file, error);
+        return read_file(COMMAND_PACK, "-o", value, command, error);
+    case OPTION_INSPECT:
+        return read_file(COMMAND_INSPECT, "--inspect", value, command, error);
+    case OPTION_EXTRACT:
+        return read_file(COMMAND_EXTRACT, "--extract", value, command, error);
+    case OPTION_VERIFY:
+        return read_file(COMMAND_VERIFY, "--verify", value, command, error);
     case OPTION_SOURCES:
         return read_text(value, "--sources", "file", &command->sources, error);
     case OPTION_CACHE:
@@ -186,7 +214,7 @@ static const char *first_given(const struct misplaced *options_given, size_t cou
     return NULL;
 }
 
-static int check_packing(const struct command *command, struct error *error)
+static const char *option_of_making(const struct command *command)
 {
     const struct misplaced misplaced[] = {
         {command->native, "-n"},
@@ -198,7 +226,23 @@ static int check_packing(const struct command *command, struct error *error)
         {command->without_closure, "--no-closure"},
         {command->dry_run, "--dry-run"},
     };
-    const char *option = first_given(misplaced, sizeof misplaced / sizeof misplaced[0]);
+    return first_given(misplaced, sizeof misplaced / sizeof misplaced[0]);
+}
+
+static const char *option_of_packing(const struct command *command)
+{
+    const struct misplaced misplaced[] = {
+        {command->level != 0, "--level"},
+        {command->threads != 0, "--threads"},
+        {command->exclude.count > 0, "--exclude"},
+        {command->with_cache, "--with-cache"},
+    };
+    return first_given(misplaced, sizeof misplaced / sizeof misplaced[0]);
+}
+
+static int check_packing(const struct command *command, struct error *error)
+{
+    const char *option = option_of_making(command);
     if (command->source)
         return error_set(error, -EINVAL, "-o packs the tree that is there: \"%s\" is too much",
                          command->source);
@@ -207,13 +251,35 @@ static int check_packing(const struct command *command, struct error *error)
     return 0;
 }
 
+/* --inspect, --extract, --verify: the file says all that there is to know. */
+static int check_reading(struct command *command, struct error *error)
+{
+    const struct misplaced misplaced[] = {{command->sing, "-s"}, {command->machine, "-m"}};
+    const char *option = option_of_making(command);
+    if (!option)
+        option = option_of_packing(command);
+    if (!option)
+        option = first_given(misplaced, sizeof misplaced / sizeof misplaced[0]);
+    if (option)
+        return error_set(error, -EINVAL, "%s means nothing for a file that is there", option);
+    if (command->action != COMMAND_EXTRACT)
+        return command->source ? error_set(error, -EINVAL, "\"%s\" is too much", command->source)
+                               : 0;
+    command->directory = command->source;
+    command->source = NULL;
+    return command->directory && *command->directory
+               ? 0
+               : error_set(error, -EINVAL, "--extract wants a file and a directory");
+}
+
 static int check_making(const struct command *command, struct error *error)
 {
     static const char *const sources[] = {"osg", "egi", "default", "none"};
     if (!command->source)
         return error_set(error, -EINVAL, "one of osg, egi, default, none, or -o FILE is missing");
-    if (command->level || command->threads || command->exclude.count > 0)
-        return error_set(error, -EINVAL, "--level, --threads and --exclude are for -o");
+    const char *option = option_of_packing(command);
+    if (option)
+        return error_set(error, -EINVAL, "%s is for -o", option);
     if (command->native && command->client)
         return error_set(error, -EINVAL, "-v chooses an official client, -n none of them");
     if (command->native && command->without_closure)
@@ -222,6 +288,13 @@ static int check_making(const struct command *command, struct error *error)
         if (strcmp(command->source, sources[index]) == 0)
             return 0;
     return error_set(error, -EINVAL, "\"%s\" is none of osg, egi, default, none", command->source);
+}
+
+/* Answered whatever else is on the command line. */
+static bool is_question(enum command_action action)
+{
+    return action == COMMAND_HELP || action == COMMAND_VERSION || action == COMMAND_LIST_TYPES ||
+           action == COMMAND_LIST_SOURCES;
 }
 
 int command_read(int count, char **arguments, struct command *command, struct error *error)
@@ -242,14 +315,16 @@ int command_read(int count, char **arguments, struct command *command, struct er
         if (result < 0)
             return result;
     }
-    if (command->action != COMMAND_MAKE && command->action != COMMAND_PACK)
-        return 0;
     if (optind < count)
         command->source = arguments[optind];
+    if (is_question(command->action))
+        return 0;
     if (count - optind > 1)
         return error_set(error, -EINVAL, "\"%s\" is too much", arguments[optind + 1]);
+    if (command->action == COMMAND_MAKE)
+        return check_making(command, error);
     return command->action == COMMAND_PACK ? check_packing(command, error)
-                                           : check_making(command, error);
+                                           : check_reading(command, error);
 }
 
 void command_free(struct command *command)

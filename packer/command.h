@@ -10,6 +10,9 @@
 enum command_action {
     COMMAND_MAKE,         /* a tree from `source` */
     COMMAND_PACK,         /* the tree into `file` */
+    COMMAND_INSPECT,      /* say what is in `file` */
+    COMMAND_EXTRACT,      /* unpack `file` into `directory` */
+    COMMAND_VERIFY,       /* see whether `file` is whole */
     COMMAND_HELP,         /* say how it is used */
     COMMAND_VERSION,      /* say the version of makedist */
     COMMAND_LIST_TYPES,   /* say which machine types there are */
@@ -24,10 +27,12 @@ struct command {
     bool dry_run;            /* --dry-run: say what would be downloaded */
     bool without_closure;    /* --no-closure */
     bool require_signatures; /* --require-signatures */
+    bool with_cache;         /* --with-cache */
     const char *machine;     /* -m, or NULL */
     const char *client;      /* -v: version of the official client, or NULL */
     const char *source;      /* osg, egi, default, none; NULL when nothing is made */
-    const char *file;        /* -o */
+    const char *file;        /* -o, --inspect, --extract, --verify */
+    const char *directory;   /* of --extract */
     const char *sources;     /* --sources: a table of the site's, or NULL */
     const char *cache;       /* --cache: directory for downloads, or NULL */
     const char *keys;        /* --keys: directory of OpenPGP keys, or NULL */

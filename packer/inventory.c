@@ -141,7 +141,8 @@ static int visit(const struct pack_options *options, const struct pack_input *in
                              found->fts_level > 0 ? below : "");
     if (result < 0)
         return error_system(error, result, "listing %s", found->fts_path);
-    if (is_excluded(options, name.bytes)) {
+    if (is_excluded(options, name.bytes) ||
+        (options->leaves_behind && options->leaves_behind(name.bytes, found->fts_statp->st_mode))) {
         (void)fts_set(walk, found, FTS_SKIP); /* fails only for a wrong instruction */
         return 0;
     }

@@ -22,6 +22,12 @@ static enum status work(const struct command *command)
         return action_list_types();
     case COMMAND_LIST_SOURCES:
         return action_list_sources(command, directory.bytes);
+    case COMMAND_INSPECT:
+        return action_inspect(command);
+    case COMMAND_VERIFY:
+        return action_verify(command);
+    case COMMAND_EXTRACT:
+        return action_extract(command);
     case COMMAND_PACK:
         return action_pack(command, directory.bytes, place.bytes);
     case COMMAND_MAKE:

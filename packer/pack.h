@@ -6,8 +6,10 @@
 #ifndef CVMFSEXEC_PACKER_PACK_H
 #define CVMFSEXEC_PACKER_PACK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "payload/base/error.h"
 
@@ -28,6 +30,9 @@ struct pack_options {
     const char *const *excludes; /* fnmatch patterns on archive names, "/" matched by "*" too; the
                                     directory itself stays if the pattern ends in "/" + "*" */
     size_t exclude_count;
+    /* What else stays behind, by archive name and st_mode; NULL: nothing. Not asked for what is
+     * excluded above. */
+    bool (*leaves_behind)(const char *name, mode_t mode);
     int level;        /* zstd level, 0 for the default (19) */
     unsigned threads; /* 0: all cores */
     /* Called in the thread of the caller, with bytes of the uncompressed tar; may be NULL. */

@@ -95,7 +95,7 @@ _cvmfsexec_offer_files()
 _cvmfsexec_offer_value()
 {
     case $2 in
-    FILE | IMAGE) _cvmfsexec_offer_files ;;
+    FILE | IMAGE | DIR) _cvmfsexec_offer_files ;;
     NAME) _cvmfsexec_offer "$(_cvmfsexec_sessions)" ;;
     TYPE) _cvmfsexec_offer "$("$1" -m '?' 2>&1 | sed '1,2d')" ;;
     esac
@@ -160,7 +160,13 @@ _cvmfsexec_complete()
         _cvmfsexec_offer "$(_cvmfsexec_options)"
     else
         case ${1##*/} in
-        makedist) _cvmfsexec_offer osg egi default none ;;
+        makedist)
+            if [[ " ${COMP_WORDS[*]} " == *" --extract "* ]]; then
+                _cvmfsexec_offer_files
+            else
+                _cvmfsexec_offer osg egi default none
+            fi
+            ;;
         umountrepo) _cvmfsexec_offer "$(_cvmfsexec_mounted)" ;;
         *) _cvmfsexec_offer "$(_cvmfsexec_repositories)" ;;
         esac

@@ -29,6 +29,7 @@ class Site:
         architecture for which there are programs in the build directory."""
         self.sing = sing
         self.machine = machine
+        self.servers = []
         files = {"name": CONFIG}
         for fqrn in fqrns:
             repository, parameters = self._publish(fqrn, {"name": fqrn})
@@ -58,12 +59,12 @@ class Site:
     def _kind(self) -> list[str]:
         return (["-s"] if self.sing else []) + (["-m", self.machine] if self.machine else [])
 
-    @staticmethod
-    def _publish(fqrn: str, files: dict[str, str]) -> tuple[harness.Repository, str]:
+    def _publish(self, fqrn: str, files: dict[str, str]) -> tuple[harness.Repository, str]:
         """A repository that is served, and the parameter that says where."""
         repository = harness.make_repository(fqrn, files=files)
         server = (harness.NginxServer if harness.nginx_available() else harness.FaultServer)(
             repository.webroot)
+        self.servers.append(server)
         return repository, f"CVMFS_SERVER_URL={harness.server_url(server)}\n"
 
     def path(self, name: str) -> str:

@@ -119,6 +119,8 @@ def files_are_offered_where_files_are_wanted_and_nothing_where_a_number_is():
     makedist = harness.program("makedist")
     expect_equal(offered(makedist, "-o", "bu", cwd=place), ["bundle", "burger"])
     expect_equal(offered(makedist, "--output", "=", "bu", cwd=place), ["bundle", "burger"])
+    expect_equal(offered(makedist, "--inspect", "=", "bu", cwd=place), ["bundle", "burger"])
+    expect_equal(offered(makedist, "--extract", "bundle", "o", cwd=place), ["other"])
     expect_equal(offered(makedist, "--level", "", cwd=place), [])
 
 
