@@ -63,7 +63,7 @@ def the_options_offered_are_those_of_the_help():
                     harness.program("makedist")):
         help_text = harness.run([program, "--help"], check=True).stdout
         expect_equal(offered(program, "-"), options_in(help_text), program)
-        expect_equal(offered(program, "--ver"), ["--version"], program)
+        expect_equal(offered(program, "--vers"), ["--version"], program)
 
 
 @test
