@@ -16,38 +16,7 @@
 #include "payload/base/text.h"
 #include "payload/launch/diagnosis.h"
 #include "payload/launch/interpreter.h"
-
-/* The client's loader in the dist tree, if the tree brings it; else NULL. The caller frees it. */
-static int find_loader(const struct paths *paths, char **loader, struct error *error)
-{
-    auto_free char *interpreter = NULL;
-    int result = interpreter_read(paths->client, &interpreter);
-    if (result < 0)
-        return diagnosis_execute(result, paths->client, error);
-    if (!interpreter)
-        return 0;
-    auto_text struct text path = TEXT_INIT;
-    result = text_printf(&path, "%s%s", paths->libraries, strrchr(interpreter, '/'));
-    if (result < 0)
-        return error_system(error, result, "finding the loader");
-    if (access(path.bytes, X_OK) == 0)
-        *loader = text_steal(&path);
-    return 0;
-}
-
-/* The client reads its modules from the dist tree. Nothing that a user's environment preloads is
- * for it: with a libc of its own, a library of the host's would only break it. */
-static int set_environment(const struct paths *paths, const char *library_path, bool own_loader)
-{
-    int failures = setenv("CVMFS_LIBRARY_PATH", paths->libraries, 1) < 0;
-    failures += unsetenv("LD_PRELOAD") < 0;
-    failures += unsetenv("LD_AUDIT") < 0;
-    if (own_loader)
-        failures += unsetenv("LD_LIBRARY_PATH") < 0;
-    else
-        failures += setenv("LD_LIBRARY_PATH", library_path, 1) < 0;
-    return failures ? -ENOMEM : 0;
-}
+#include "payload/launch/tree_program.h"
 
 /* execve(2) says of a program whose loader is missing only that something is not there. */
 static int explain_failure(const struct paths *paths, int code, struct error *error)
@@ -63,29 +32,15 @@ static int explain_failure(const struct paths *paths, int code, struct error *er
 int client_program_execute(const struct paths *paths, const char *const *arguments,
                            struct error *error)
 {
-    auto_free char *loader = NULL;
-    int result = find_loader(paths, &loader, error);
-    if (result < 0)
-        return result;
-    size_t count = 0;
-    while (arguments[count])
-        count++;
-    auto_text struct text library_path = TEXT_INIT;
-    if (text_printf(&library_path, "%s:%s/lib64:%s/usr/lib", paths->libraries, paths->dist,
-                    paths->dist) < 0)
+    const struct tree_program client = {
+        .dist = paths->dist,
+        .path = paths->client,
+        .name = paths->starter,
+        .plain_name = paths->client,
+    };
+    if (setenv("CVMFS_LIBRARY_PATH", paths->libraries, 1) < 0) /* where its modules are */
         return error_system(error, -ENOMEM, "preparing the client");
-    const char *const by_loader[] = {loader, "--library-path", library_path.bytes, "--argv0",
-                                     paths->starter};
-    size_t before = loader ? sizeof by_loader / sizeof *by_loader : 0;
-    auto_free const char **words = calloc(before + count + 2, sizeof *words);
-    if (!words || set_environment(paths, library_path.bytes, loader != NULL) < 0)
-        return error_system(error, -ENOMEM, "preparing the client");
-    memcpy(words, by_loader, before * sizeof *words);
-    words[before] = paths->client;
-    memcpy(words + before + 1, arguments, count * sizeof *words);
-    /* execv(3) promises to leave the words alone, its type cannot say so. */
-    (void)execv(words[0], (char *const *)(void *)words);
-    return explain_failure(paths, -errno, error);
+    return explain_failure(paths, tree_program_execute(&client, arguments), error);
 }
 
 bool client_program_is_wanted(char *const *arguments)

@@ -18,7 +18,7 @@
 
 #include "payload/base/scope.h"
 #include "payload/launch/descriptors.h"
-#include "payload/launch/interpreter.h"
+#include "payload/launch/tree_program.h"
 
 #ifndef PR_CAP_AMBIENT
 #define PR_CAP_AMBIENT 47
@@ -128,43 +128,6 @@ static bool is_in_tree(const struct fuse2fs_plan *plan)
     return strncmp(plan->program, plan->paths->dist, length) == 0 && plan->program[length] == '/';
 }
 
-/* The environment of a program of the tree: what is preloaded into programs of the host is not for
- * it. */
-static int set_environment(const char *library_path)
-{
-    int failures = unsetenv("LD_PRELOAD") < 0;
-    failures += unsetenv("LD_AUDIT") < 0;
-    failures += library_path ? setenv("LD_LIBRARY_PATH", library_path, 1) < 0
-                             : unsetenv("LD_LIBRARY_PATH") < 0;
-    return failures ? -ENOMEM : 0;
-}
-
-/* Through the loader of the tree, if the tree brings it. */
-static int execute_from_tree(const struct fuse2fs_plan *plan, const char *const *words,
-                             struct error *error)
-{
-    const char *libraries = plan->paths->libraries;
-    auto_free char *loader = NULL;
-    int result = interpreter_find(plan->program, libraries, &loader);
-    if (result == 0)
-        result = set_environment(loader ? NULL : libraries);
-    if (result < 0)
-        return error_system(error, result, "preparing %s", plan->program);
-    size_t count = 0;
-    while (words[count])
-        count++;
-    const char *const by_loader[] = {loader, "--library-path", libraries, "--argv0", NAME};
-    const size_t before = loader ? sizeof by_loader / sizeof *by_loader : 0;
-    auto_free const char **all = calloc(before + count + 1, sizeof *all);
-    if (!all)
-        return error_system(error, -ENOMEM, "preparing %s", plan->program);
-    memcpy(all, by_loader, before * sizeof *all);
-    memcpy(all + before, words, count * sizeof *all);
-    /* execv(3) promises to leave the words alone, its type cannot say so. */
-    (void)execv(all[0], (char *const *)(void *)all);
-    return error_system(error, -errno, "starting %s", plan->program);
-}
-
 /* The image comes first, because fuse2fs makes its first word the source in the mount table.
  * fakeroot: the permissions in the image do not count, it is the caller's as a whole. -s: it has
  * one big lock anyway, and ends more simply without threads. */
@@ -175,8 +138,14 @@ static int execute(const struct fuse2fs_plan *plan, struct error *error)
         return error_system(error, -ENOMEM, "starting " NAME);
     const char *const words[] = {plan->program, plan->image, plan->where,   "-f",
                                  "-s",          "-o",        options.bytes, NULL};
-    if (is_in_tree(plan))
-        return execute_from_tree(plan, words, error);
+    if (is_in_tree(plan)) {
+        const struct tree_program program = {.dist = plan->paths->dist,
+                                             .path = plan->program,
+                                             .name = NAME,
+                                             .plain_name = plan->program};
+        return error_system(error, tree_program_execute(&program, words + 1), "starting %s",
+                            plan->program);
+    }
     const char *plain[sizeof words / sizeof *words];
     memcpy(plain, words, sizeof words);
     (void)execv(plain[0], (char *const *)(void *)plain);
