@@ -74,9 +74,9 @@ PACKER_SOURCES := $(filter-out packer/makedist.c,$(wildcard packer/*.c))
 static_objects = $(patsubst %.c,$(BUILD)/static/%.o,$(1))
 native_objects = $(patsubst %.c,$(BUILD)/native/%.o,$(1))
 
-LAUNCHERS := $(addprefix $(BUILD)/,cvmfsexec mountrepo umountrepo singcvmfs)
+LAUNCHERS := $(addprefix $(BUILD)/,cvmfsexec mountrepo umountrepo singcvmfs start)
 PROGRAMS  := $(BUILD)/stub $(LAUNCHERS) $(BUILD)/makedist $(BUILD)/cvmfs2 \
-	$(BUILD)/libcvmfsexec-transfer.so
+	$(BUILD)/libcvmfsexec-transfer.so $(BUILD)/libcvmfsexec-name.so
 
 # What runs on a node; what does not is makedist.
 NODE_FILES := $(filter-out $(BUILD)/makedist,$(PROGRAMS))
@@ -169,6 +169,12 @@ $(BUILD)/cvmfs2: $(BUILD)/native/payload/client/main.o $(BUILD)/native/client.a 
 # object has to be fetched, so that a start from a full cache never pays for them.
 $(BUILD)/libcvmfsexec-transfer.so: $(BUILD)/native/payload/client/transfer.o
 	$(CC) $(NATIVE_LDFLAGS) -shared -Wl,-soname,$(@F) -o $@ $^ -lcurl
+
+# Preloaded into programs of any glibc: it needs none itself.
+$(BUILD)/libcvmfsexec-name.so: payload/name.c
+	@mkdir -p $(@D)
+	$(CC) $(COMMON) -Os -fPIC -ffreestanding -fno-stack-protector -nostdlib -shared -s \
+		-Wl,-soname,$(@F) -Wl,-z,noseparate-code -Wl,--build-id=none -o $@ $<
 
 # For other architectures: $(BUILD)/ARCH has what $(BUILD) has for this one, and lib and fuse2fs, which
 # makedist takes from the system here. The specs of Debian's musl have the places of an installation.

@@ -211,6 +211,7 @@ static int make_from_packages(const struct command *command, const char *directo
                     .distribution = command->source,
                     .native = command->native,
                     .sing = command->sing},
+        .directory = directory,
         .version = command->client,
         .cache = command->cache,
         .keys = command->keys,

@@ -9,6 +9,7 @@
 #include "packer/download_display.h"
 #include "packer/links.h"
 #include "packer/package.h"
+#include "packer/starters.h"
 #include "packer/target_closure.h"
 #include "payload/base/scope.h"
 
@@ -260,6 +261,19 @@ static int compare_closure(const struct distribution *distribution, const struct
     return result;
 }
 
+/* What a client from packages needs, and ours has anyway. */
+static int finish_client(struct distribution *distribution, const struct stage *stage,
+                         struct error *error)
+{
+    const struct starters_options starters = {.directory = distribution->options.directory,
+                                              .machine = distribution->options.request.machine};
+    int result = distribution->options.without_closure ? compare_closure(distribution, stage, error)
+                                                       : fill_closure(distribution, stage, error);
+    if (result == 0)
+        result = starters_wrap_helpers(&starters, stage, error);
+    return result < 0 ? result : starters_add_namer(&starters, stage, error);
+}
+
 int distribution_fill(struct distribution *distribution, const struct stage *stage,
                       struct error *error)
 {
@@ -273,8 +287,7 @@ int distribution_fill(struct distribution *distribution, const struct stage *sta
     if (result == 0)
         result = links_make_relative(stage->fd, error);
     if (result == 0 && !distribution->options.request.native)
-        result = distribution->options.without_closure ? compare_closure(distribution, stage, error)
-                                                       : fill_closure(distribution, stage, error);
+        result = finish_client(distribution, stage, error);
     distribution->stage = NULL;
     return result;
 }

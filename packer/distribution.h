@@ -13,6 +13,7 @@
 
 struct distribution_options {
     struct plan_request request;
+    const char *directory;   /* of this program: companion_find */
     const char *version;     /* of the client, or NULL: the newest */
     const char *cache;       /* directory for downloads, or NULL: the usual one */
     const char *keys;        /* directory of OpenPGP keys, or NULL */
@@ -35,9 +36,9 @@ const struct package_set *distribution_packages(const struct distribution *distr
 /* Downloads and checks them. 0; -EBADMSG for a package that was refused; as download_all. */
 int distribution_download(struct distribution *distribution, struct error *error);
 
-/* Unpacks them into the stage of a tree, and finishes that: links become relative, the helpers for
- * authorisation find their libraries, and so does the client, wherever it comes to run. `fill` of
- * a tree. */
+/* Unpacks them into the stage of a tree, and finishes that: links become relative, the client finds
+ * its libraries, wherever it comes to run, and so do the helpers for authorisation. `fill` of a
+ * tree. */
 int distribution_fill(struct distribution *distribution, const struct stage *stage,
                       struct error *error);
 

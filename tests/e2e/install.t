@@ -11,8 +11,9 @@ PREFIX = "/opt/here"
 COMMANDS = ["cvmfsexec", "makedist", "mountrepo", "singcvmfs", "umountrepo"]
 FILES = sorted([
     "bin/makedist",
-    *(f"libexec/cvmfsexec/{name}" for name in ("cvmfs2", "cvmfsexec", "libcvmfsexec-transfer.so",
-                                               "mountrepo", "singcvmfs", "stub", "umountrepo")),
+    *(f"libexec/cvmfsexec/{name}" for name in ("cvmfs2", "cvmfsexec", "libcvmfsexec-name.so",
+                                               "libcvmfsexec-transfer.so", "mountrepo", "singcvmfs",
+                                               "start", "stub", "umountrepo")),
     *(f"share/bash-completion/completions/{name}" for name in COMMANDS),
     *(f"share/man/man1/{name}.1" for name in (*COMMANDS, "cvmfs2")),
 ])

@@ -15,7 +15,7 @@ import harness
 import rpmwriter
 
 PROGRAMS = ["makedist", "stub", "cvmfsexec", "mountrepo", "umountrepo", "cvmfs2",
-            "libcvmfsexec-transfer.so"]
+            "libcvmfsexec-transfer.so", "libcvmfsexec-name.so", "start"]
 # What the environment of a test must not bring in.
 ENVIRONMENT = {name: None for name in
                ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTPS_PROXY", "ALL_PROXY",
