@@ -96,8 +96,8 @@ int main(int count, char **words)
     (void)count;
     struct error error = ERROR_INIT;
     if (inside_is_wanted(words)) {
-        (void)inside_become_client(words, &error);
-        return fail(&error);
+        int status = inside_run_client(words, &error);
+        return status < 0 ? fail(&error) : status;
     }
     struct arguments arguments;
     if (arguments_parse(&arguments, words, &error) < 0)

@@ -107,6 +107,10 @@ int arguments_parse(struct arguments *parsed, char **arguments, struct error *er
     at = take_global(parsed, at);
     if (parsed->action != CONTAINER_IMAGE)
         return 0;
+    if (is(*at, "--")) { /* a command for the image, whatever its name */
+        parsed->rest = at + 1;
+        return 0;
+    }
     parsed->command = at;
     parsed->action = classify(at, &parsed->command_count);
     parsed->rest = at + parsed->command_count;

@@ -1,4 +1,4 @@
-/* Between the container program, which mounts and gives us the descriptor, and the client. All
+/* Between the container program, which mounts and gives us the descriptor, and its client. All
  * repositories begin at the same time, the config repository too: looking for its files waits until
  * its client serves them. Nothing of the container's own is used, so it may be any. */
 #include "payload/container/inside.h"
@@ -16,6 +16,7 @@
 #include "payload/base/text.h"
 #include "payload/config/configuration.h"
 #include "payload/config/parameters.h"
+#include "payload/container/keeper.h"
 #include "payload/container/layout.h"
 #include "payload/launch/client_program.h"
 #include "payload/launch/fqrn.h"
@@ -120,7 +121,15 @@ static int serve(const struct paths *paths, bool debug, char *const *arguments, 
     size_t count = 3;
     for (arguments++; *arguments && count + 1 < sizeof words / sizeof *words; arguments++)
         words[count++] = *arguments;
-    return client_program_execute(paths, words, error);
+    const char *usual_log = parameters_get(&parameters, "CVMFS_USYSLOG");
+    const struct keeper_plan plan = {.paths = paths,
+                                     .fqrn = fqrn,
+                                     .words = words,
+                                     .run = LAYOUT_RUN,
+                                     .log = usual_log ? usual_log : ""};
+    result = keeper_run(&plan, error);
+    (void)unlink(file.bytes); /* what stays, stays in a directory of this container's own */
+    return result;
 }
 
 bool inside_is_wanted(char *const *arguments)
@@ -131,7 +140,7 @@ bool inside_is_wanted(char *const *arguments)
              strcmp(arguments[1], LAYOUT_DEBUG_CLIENT) == 0));
 }
 
-int inside_become_client(char *const *arguments, struct error *error)
+int inside_run_client(char *const *arguments, struct error *error)
 {
     auto_paths struct paths paths = PATHS_INIT;
     int result = find_paths(&paths, error);
@@ -144,5 +153,5 @@ int inside_become_client(char *const *arguments, struct error *error)
         return error_set(error, -EINVAL, "%s is for the container program only", arguments[1]);
     const bool debug = strcmp(arguments[1], LAYOUT_DEBUG_CLIENT) == 0;
     result = serve(&paths, debug, arguments + 2, error);
-    return error_prefix(error, "%s", fqrn);
+    return result < 0 ? error_prefix(error, "%s", fqrn) : result;
 }

@@ -10,8 +10,8 @@
  * container program, or by a client that wants to execute itself (client_program.h). */
 bool inside_is_wanted(char *const *arguments);
 
-/* Becomes it. What is wrong with a configuration that can be used is said on standard error.
- * Returns only when that fails: a negative errno. */
-int inside_become_client(char *const *arguments, struct error *error);
+/* Becomes or runs it (keeper.h). What is wrong with a configuration that can be used, and why a
+ * client failed, is said on standard error. The exit status or a negative errno. */
+int inside_run_client(char *const *arguments, struct error *error);
 
 #endif

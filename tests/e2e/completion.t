@@ -174,6 +174,26 @@ def a_bundle_is_not_run_for_it_but_its_tree_is_used_when_it_is_there():
 
 
 @test
+def containers_get_commands_and_images():
+    tree = tree_of_a_site()
+    shutil.copy2(harness.program("singcvmfs"), tree.home)
+    program = tree.path("singcvmfs")
+    commands = ["exec", "instance", "run", "shell", "version"]
+    expect_equal(offered(program, ""), commands)
+    expect_equal(offered(program, "--dry-run", "ex"), ["exec"])
+    expect_equal(offered(program, "-"),
+                 options_in(harness.run([program, "--help"], check=True).stdout))
+    expect_equal(offered(program, "instance", ""), ["list", "start", "stop"])
+    expect_equal(offered(program, "exec", "/etc/grou"),
+                 [name for name in ("/etc/group", "/etc/group-") if os.path.exists(name)])
+    os.unlink(tree.path("cvmfsexec"))
+    bundle = os.path.join(tree.directory, "bundle")
+    shutil.copy2(program, bundle)
+    os.rename(tree.home, os.path.join(tree.directory, ".singcvmfs"))
+    expect_equal(offered(bundle, ""), commands)
+
+
+@test
 def a_tab_completes_at_the_prompt():
     tree = tree_of_a_site()
     master, slave = pty.openpty()

@@ -6,6 +6,7 @@
 Its client is tests/e2e/standin_client; the directory's path has a blank and a letter beyond ASCII.
 """
 
+import glob
 import os
 import pwd
 import shlex
@@ -181,6 +182,8 @@ def official_tree(with_loader, **options):
         path = next((word for word in words if word.startswith("/")), None)
         if path and (with_loader or words[0].startswith("libfuse")):
             libraries.append(path)
+    if with_loader:  # what the C library looks for when a thread is cancelled
+        libraries += glob.glob("/lib/*-linux-gnu*/libgcc_s.so.1")
     for path in libraries:
         shutil.copy2(path, tree.path("dist/usr/lib64", os.path.basename(path)))
     return tree

@@ -10,7 +10,7 @@ import harness
 import singtest
 from bundlesite import CONFIG
 from harness import expect_equal, expect_in, test
-from launchtree import wait_for_output, wait_until
+from launchtree import OFFICIAL_CACHE, official_tree, wait_for_output, wait_until
 from singtest import Node
 
 singtest.require()
@@ -339,6 +339,32 @@ def or_refused_where_the_program_is_too_old_for_them():
                                         env={"SINGCVMFS_CACHEDIR": "a\nb"}), "newline")
 
 
+@test
+def the_official_client_serves_in_a_container_too_and_ends_in_order():
+    # A stand-in for it, with the closure of its libraries: it executes itself as a cache manager, by
+    # a name that must lead back to it in the container.
+    tree = official_tree(with_loader=True, user=singtest.USER)
+    shutil.copy2(harness.program("singcvmfs"), tree.home)
+    node = Node(site)
+    for version in ("apptainer version 1.3.4", SINGULARITY.format("3.5.3")):
+        for _ in range(2):
+            # Its shell is the container's.
+            result = harness.run(
+                [tree.path("singcvmfs"), "exec", node.image(), "sh", "-c",
+                 f"cat /cvmfs/{ONE}/fqrn /cvmfs/{TWO}/libraries; cat /var/lib/cvmfs/shared/libraries"],
+                user=singtest.USER, cwd="/", timeout=120,
+                env={**node.environment, "STANDIN_VERSION": version,
+                     "PATH": node.environment["PATH"], "SINGCVMFS_REPOSITORIES": f"{ONE},{TWO}"})
+            lines = result.stdout.splitlines()
+            expect_equal((result.status, lines[0], result.stderr), (0, ONE, ""), str(result))
+            for line in lines[1:]:
+                assert line.startswith("/.singcvmfs/dist/usr/lib64"), str(result)
+            wait_until(lambda: not tree.processes(), lambda: f"left: {tree.processes()}")
+            if version.startswith("apptainer"):  # older ones do not wait for any client
+                left = set(os.listdir(tree.path(OFFICIAL_CACHE)))
+                expect_equal(left & {"rebuilds", "crashes", "cachemgr"}, set())
+
+
 # What is refused, and what is said.
 
 @test
@@ -396,7 +422,7 @@ def a_repository_that_cannot_be_mounted_is_named_and_the_others_can_be_read():
                             f"cat {NAME}; ls /cvmfs/missing.example.org || echo no",
                             repositories=f"{ONE},missing.example.org")
     expect_equal((result.status, result.stdout), (0, f"{ONE}no\n"), str(result))
-    expect_in("missing.example.org", result.stderr)
+    expect_in("singcvmfs: mounting missing.example.org failed\n", result.stderr)
 
 
 @test

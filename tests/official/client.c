@@ -1,9 +1,10 @@
 /* The module: reads its configuration through a shell, shares a cache manager, reports by the end
- * of its first process, and stays as a daemon with a watchdog. "running.FQRN" tells the next one
- * that this one did not end in order. */
+ * of its first process, and stays as a daemon with a watchdog; with -f as what was started.
+ * "running.FQRN" tells the next one that this one did not end in order. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,14 +106,15 @@ static int fail(const char *words, int code)
     return code;
 }
 
-static int serve(const char *fqrn)
+static int serve(const char *fqrn, bool foreground)
 {
     char guard[256];
     (void)snprintf(guard, sizeof guard, "running.%s", fqrn);
     if (access(guard, F_OK) == 0)
         note("rebuilds", fqrn);
     (void)close(open(guard, O_WRONLY | O_CREAT, 0600));
-    go_to_background();
+    if (!foreground)
+        go_to_background();
     watchdog_start();
     int result = file_system_serve();
     watchdog_stop();
@@ -125,7 +127,8 @@ __attribute__((visibility("default"))) int standin_main(int count, char **argume
     (void)umask(007);
     if (count > 1 && strncmp(arguments[1], "__", 2) == 0)
         return strcmp(arguments[1], "__cachemgr__") == 0 ? cache_manager_main(count, arguments) : 1;
-    if (count != 5 || strcmp(arguments[1], "-o") != 0)
+    const bool foreground = count == 6 && strcmp(arguments[5], "-f") == 0;
+    if ((count != 5 && !foreground) || strcmp(arguments[1], "-o") != 0)
         return 2;
     struct configuration configuration;
     const char *fqrn = arguments[3];
@@ -143,5 +146,5 @@ __attribute__((visibility("default"))) int standin_main(int count, char **argume
         return fail("failed to mount file system", 4);
     (void)printf("done\n");
     (void)fflush(stdout);
-    return serve(fqrn);
+    return serve(fqrn, foreground);
 }
