@@ -169,10 +169,11 @@ def fill(sandbox: harness.Sandbox, base: str) -> None:
 
 
 @test
-def a_full_disk_fails_what_does_not_fit_and_no_more():
+def a_full_disk_fails_what_does_not_fit_where_nothing_may_be_removed():
     sandbox, base, outside = tmpfs_cache("4m")
     server = harness.FaultServer(faulttest.pristine().webroot)
-    mount = mount_in(sandbox, server, base, outside, faulttest.pristine())
+    mount = mount_in(sandbox, server, base, outside, faulttest.pristine(),
+                     CVMFS_QUOTA_LIMIT="-1")
     visitor = clienttest.Visitor(mount)
     expect_equal(visitor.read("other"), FILES["other"])
     fill(sandbox, base)
@@ -191,18 +192,29 @@ def a_full_disk_fails_what_does_not_fit_and_no_more():
     faulttest.expect_good_cache(mount)
 
 
-@test
-def a_disk_that_becomes_full_while_objects_come_keeps_only_whole_ones():
+def read_on_a_small_disk(**settings: str) -> list[tuple[int, int, int]]:
+    """Four readers of more than the disk holds: how many files each has tried, how many of those
+    failed, how many were wrong. The cache must hold whole objects only."""
     repository = many()
     sandbox, base, outside = tmpfs_cache("2m")
     server = harness.FaultServer(repository.webroot)
-    mount = mount_in(sandbox, server, base, outside, repository)
+    mount = mount_in(sandbox, server, base, outside, repository, **settings)
     results = [reader.wait(200) for reader in [start_reading(mount, seed) for seed in range(4)]]
-    for result in results:
-        tried, failed, wrong = map(int, result.stdout.split())
-        assert tried > failed and failed == 5 and wrong == 0, str(result)
     assert faulttest.expect_good_cache(mount, repository) > 10
     expect_equal(faulttest.left_over(mount), [])
+    return [tuple(map(int, result.stdout.split())) for result in results]
+
+
+@test
+def a_disk_that_becomes_full_while_objects_come_keeps_only_whole_ones():
+    for tried, failed, wrong in read_on_a_small_disk(CVMFS_QUOTA_LIMIT="-1"):
+        assert tried > failed and failed == 5 and wrong == 0, (tried, failed, wrong)
+
+
+@test
+def on_a_full_disk_a_cache_that_may_shrink_does_and_every_file_is_read():
+    for result in read_on_a_small_disk():
+        expect_equal(result, (600, 0, 0))
 
 
 @test
