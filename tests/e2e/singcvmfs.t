@@ -11,6 +11,7 @@ import singtest
 from bundlesite import CONFIG
 from harness import expect_equal, expect_in, test
 from launchtree import OFFICIAL_CACHE, official_tree, wait_for_output, wait_until
+from nodes import REFUSING
 from singtest import Node
 
 singtest.require()
@@ -385,7 +386,12 @@ def a_node_without_either_program_is_told_what_cvmfsexec_could_do():
     if shutil.which("apptainer") or shutil.which("singularity"):
         harness.skip("this machine has one")
     result = node.singcvmfs("exec", node.image(), "true", repositories=ONE)
-    expect_refused(result, "neither apptainer nor singularity", "cvmfsexec", "user namespaces")
+    expect_refused(result, "neither apptainer nor singularity", "it allows user namespaces",
+                   "'cvmfsexec REPO -- COMMAND'")
+    refused = [REFUSING, "clone:0:0x10000000=EPERM", "unshare:0:0x10000000=EPERM", "--"]
+    result = harness.run([*refused, *node.command("exec", "x")], user=singtest.USER, cwd=node.work,
+                         env={**node.environment, "SINGCVMFS_REPOSITORIES": ONE})
+    expect_refused(result, "neither apptainer nor singularity", "cvmfsexec could not mount either")
 
 
 @test
