@@ -1,5 +1,6 @@
 /* The caller's state. Changes nothing that is not listed in struct caller. */
 #include "payload/launch/caller.h"
+#include "payload/launch/descriptors.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -45,7 +46,7 @@ static int look_at_streams(int *terminal)
     for (int stream = 0; stream <= 2; stream++) {
         pid_t foreground = tcgetpgrp(stream);
         if (foreground < 0 && errno == EBADF && fcntl(stream, F_GETFD) < 0 &&
-            open("/dev/null", O_RDWR | O_CLOEXEC) != stream) /* the lowest free number */
+            descriptors_open_null() != stream) /* the lowest free number */
             return -EBADF;
         if (foreground > 0 && !found && foreground == getpgrp())
             *terminal = stream;

@@ -104,8 +104,10 @@ static int client_execute(const struct client_plan *plan, const char *options, s
 
 static int set_streams(int words, struct error *error)
 {
-    int null = openat(AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC);
-    if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 ||
+    int null = descriptors_open_null();
+    if (null < 0)
+        return error_system(error, null, "redirecting the client");
+    if (dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0 ||
         dup2(words, STDERR_FILENO) < 0)
         return error_system(error, -errno, "redirecting the client");
     return 0;

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -61,4 +62,17 @@ int descriptors_keep(int *kept, size_t count)
         kept[index] = next++;
     }
     return descriptors_close_from(next);
+}
+
+int descriptors_open_null(void)
+{
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (null >= 0 || (errno != ENOENT && errno != ENOTDIR))
+        return null < 0 ? -errno : null;
+    null = memfd_create("null", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (null < 0 || fcntl(null, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW) == 0)
+        return null < 0 ? -errno : null;
+    int result = -errno;
+    (void)close(null);
+    return result;
 }

@@ -112,8 +112,10 @@ static int set_signals(pid_t parent)
 
 static int set_descriptors(const struct fuse2fs_plan *plan)
 {
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(plan->output, STDOUT_FILENO) < 0 ||
+    int null = descriptors_open_null();
+    if (null < 0)
+        return null;
+    if (dup2(null, STDIN_FILENO) < 0 || dup2(plan->output, STDOUT_FILENO) < 0 ||
         dup2(plan->output, STDERR_FILENO) < 0)
         return -errno;
     if (plan->file == LOCKED_NUMBER ? fcntl(plan->file, F_SETFD, 0) < 0

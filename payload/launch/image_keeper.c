@@ -61,9 +61,11 @@ static int leave_caller(struct image_keeper_plan *plan)
     int result = descriptors_close_from(first + count);
     if (result < 0)
         return result;
-    auto_fd int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    auto_fd int null = descriptors_open_null();
+    if (null < 0)
+        return null;
     for (int stream = 0; stream < first; stream++) {
-        if (null < 0 || dup2(null, stream) < 0)
+        if (dup2(null, stream) < 0)
             return -errno;
     }
     return 0;

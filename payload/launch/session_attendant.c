@@ -134,12 +134,12 @@ static void attend(struct attendance *attendance)
 
 static int close_streams(void)
 {
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int null = descriptors_open_null();
     for (int stream = 0; null >= 0 && stream <= 2; stream++) {
         if (dup2(null, stream) < 0)
             return -errno;
     }
-    return null < 0 ? -errno : 0;
+    return null < 0 ? null : 0;
 }
 
 void session_attend(const struct session_attendant *attendant)

@@ -50,8 +50,10 @@ static int open_process(pid_t pid, struct error *error)
 /* Away from the terminal, the working directory and the descriptors of the starter. */
 static int detach(struct keeping *keeping)
 {
-    auto_fd int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (null < 0 || setsid() < 0 || chdir("/") < 0 || dup2(null, STDIN_FILENO) < 0 ||
+    auto_fd int null = descriptors_open_null();
+    if (null < 0)
+        return null;
+    if (setsid() < 0 || chdir("/") < 0 || dup2(null, STDIN_FILENO) < 0 ||
         dup2(null, STDOUT_FILENO) < 0 || dup2(keeping->words, STDERR_FILENO) < 0)
         return -errno;
     int kept[] = {keeping->directory, keeping->listener, keeping->watched};

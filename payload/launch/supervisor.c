@@ -14,9 +14,9 @@
 
 static int close_streams(void)
 {
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    int null = descriptors_open_null();
     if (null < 0)
-        return -errno;
+        return null;
     for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; stream++) {
         if (dup2(null, stream) < 0)
             return -errno;
