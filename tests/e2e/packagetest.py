@@ -117,7 +117,8 @@ class Site:
         return self.path(name)
 
     def command(self, *arguments: str) -> list[str]:
-        return [self.path("makedist"), "--cache", self.cache, *arguments]
+        cache = [] if "-o" in arguments else ["--cache", self.cache]
+        return [self.path("makedist"), *cache, *arguments]
 
     def makedist(self, *arguments: str, status: int = 0, **options) -> harness.Result:
         """Runs it to its end, which must be this status."""
