@@ -64,15 +64,14 @@ def run_and_shell_and_version_are_passed_on():
 @test
 def global_options_come_before_the_command_and_the_users_own_behind_ours():
     node = Node(site)
-    image = node.image()
+    image, work = node.image(), f"{node.work}/a b"
     result = node.singcvmfs("--debug", "-c", "file", "exec", "--cleanenv", image, "echo", "a  b",
-                            repositories=ONE, env={"SINGCVMFS_SINGOPTS": "--nv -W '/tmp/a b'"})
+                            repositories=ONE, env={"SINGCVMFS_SINGOPTS": f"--nv -W '{work}'"})
     expect_equal(result.status, 0, str(result))
     arguments = node.calls()[-1]["arguments"]
     expect_equal(arguments[:6], ["--debug", "-c", "file", "exec", "-S", "/var/run/cvmfs"])
     expect_equal(arguments[-8:], [f"container:/.singcvmfs/singcvmfs --client {ONE} /cvmfs/{ONE}",
-                                  "--nv", "-W", "/tmp/a b", "--cleanenv", image, "echo", "a  b"])
-    shutil.rmtree("/tmp/a b", ignore_errors=True)
+                                  "--nv", "-W", work, "--cleanenv", image, "echo", "a  b"])
 
 
 @test
