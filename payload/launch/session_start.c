@@ -22,7 +22,7 @@
 #endif
 
 #define USUAL_IDLE_SECONDS 3600
-#define AGAIN 1
+#define AGAIN 256 /* more than any exit code, which clients choose */
 
 /* What the processes of a session have of their starter. */
 struct keeping {

@@ -340,6 +340,23 @@ def when_a_repository_fails_there_is_no_session():
 
 
 @test
+def a_repository_that_fails_with_1_is_not_tried_again():
+    node = Node()
+    broken = "dist/etc/cvmfs/config.d/broken.example.org.conf"
+    os.makedirs(node.path("dist/etc/cvmfs/config.d"))
+    node.write(broken, "if true\n")
+    result = node.run_session("s", "broken.example.org")
+    expect_equal((result.status, result.stderr.count("syntax error")), (1, 1), str(result))
+    node.begin("s", "a.example.org")
+    result = node.run_session("s", "broken.example.org", "b.example.org")
+    expect_equal((result.status, result.stderr.count("syntax error")), (1, 1), str(result))
+    expect_equal(node.join("s", "ls", "/cvmfs").stdout, "a.example.org\n")
+    node.end("s")
+    os.remove(node.path(broken))
+    node.expect_nothing_left()
+
+
+@test
 def what_does_not_exist_is_said_to_be_missing():
     node = Node()
     for arguments in (["--join", "s", "--", "true"], ["--end", "s"]):
