@@ -83,6 +83,18 @@ static int own_socket(void)
     return *end == '\0' && fd <= INT_MAX ? (int)fd : -1;
 }
 
+/* The number may belong to something else by now: a process that closed the descriptor, and opened
+ * others, has put one of those in its place. Who is connected with that would not know what to do
+ * with a request, and leave it without an answer. */
+static bool is_request_socket(int socket)
+{
+    int domain = -1;
+    int type = -1;
+    socklen_t length = sizeof(int);
+    return getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0 && domain == AF_UNIX &&
+           getsockopt(socket, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type == SOCK_SEQPACKET;
+}
+
 static int send_request(int socket, enum request_verb verb, const char *fqrn, int reply)
 {
     char packet[sizeof((struct request *)0)->fqrn];
@@ -120,7 +132,12 @@ int request_ask_over(int socket, enum request_verb verb, const char *fqrn, struc
 
 int request_ask(enum request_verb verb, const char *fqrn, struct text *words, struct error *error)
 {
-    int result = request_ask_over(own_socket(), verb, fqrn, words, error);
+    const int socket = own_socket();
+    if (!is_request_socket(socket))
+        return error_set(error, -ENOTCONN,
+                         "the descriptor $" REQUEST_VARIABLE
+                         " is closed or was put to another use: nothing can be mounted from here");
+    int result = request_ask_over(socket, verb, fqrn, words, error);
     if (result < 0)
         (void)error_prefix(error, "over the descriptor $" REQUEST_VARIABLE); /* result is known */
     return result;

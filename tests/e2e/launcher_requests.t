@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 """Mounting and unmounting from inside cvmfsexec: $CVMFSMOUNT, $CVMFSUMOUNT, $CVMFSEXEC_CMDFD."""
 
+import os
+import signal
+
 import harness
 from harness import expect_equal, expect_in, test
-from launchtree import Tree
+from launchtree import Tree, masked, wait_until
 
 harness.require_fuse_userns()
 
@@ -87,12 +90,88 @@ def a_request_from_a_nested_namespace_is_answered():
 
 
 @test
-def a_requester_does_not_hang_when_process_1_is_killed():
+def nobody_inside_can_kill_process_1():
     tree = Tree()
-    # Without a pid namespace the requester outlives process 1 for a moment; with one, all ends.
-    result = job(tree, '"$CVMFSMOUNT" hangs.example.org & sleep 0.5; kill -KILL 1; echo alive; exit 6')
-    expect_equal((result.status, result.stdout), (6, "alive\n"), "no one inside can kill process 1")
+    result = job(tree, '"$CVMFSMOUNT" hangs.example.org & kill -KILL 1; echo alive; exit 6')
+    expect_equal((result.status, result.stdout), (6, "alive\n"))
     tree.expect_nothing_left()
+
+
+# Waits for the client, tells of it, and asks for it.
+WAITING = '{ "$CVMFSMOUNT" hangs.example.org; echo "status $?"; } & wait'
+
+
+def start_waiting(tree, prefix=()):
+    """A run with a requester that waits: the process, its process 1, and the client."""
+    process = harness.start([*prefix, *tree.command("--", "bash", "-c", WAITING)], user=tree.user,
+                            cwd="/")
+
+    def clients():
+        return [pid for pid, words in tree.processes().items() if "hangs.example.org" in words
+                and any(word.endswith("/cvmfs2") for word in words)]
+
+    wait_until(lambda: clients() or not process.running(), lambda: str(process.output()))
+    (client,) = clients()
+    with open(f"/proc/{client}/stat") as file:
+        return process, int(file.read().rpartition(")")[2].split()[1]), client
+
+
+@test
+def a_requester_does_not_hang_when_the_client_is_killed():
+    for prefix in ((), masked()):
+        tree = Tree()
+        process, _, client = start_waiting(tree, prefix)
+        os.kill(client, signal.SIGKILL)
+        result = process.wait()
+        expect_equal((result.status, result.stdout), (0, "status 137\n"), str(result))
+        expect_in("mounting hangs.example.org failed: the client was ended by signal 9",
+                  result.stderr)
+        tree.expect_nothing_left()
+
+
+@test
+def a_requester_does_not_hang_when_process_1_or_the_one_outside_is_killed():
+    for prefix in ((), masked()):
+        for which in ("process 1", "outside"):
+            tree = Tree()
+            process, process_one, _ = start_waiting(tree, prefix)
+            os.kill(process_one if which == "process 1" else process.pid, signal.SIGKILL)
+            expect_equal(process.wait().status, 137, which)
+            tree.expect_nothing_left()
+
+
+@test
+def who_asks_and_is_killed_leaves_the_others_alone():
+    tree = Tree()
+    result = job(tree, '"$CVMFSMOUNT" slow.example.org & victim=$!; '
+                       '"$CVMFSMOUNT" slow.example.org & '
+                       'while ! [ -e /cvmfs/slow.example.org ]; do sleep 0.01; done; '
+                       'kill -KILL $victim; wait $victim; echo $?; wait $!; echo $?; ls /cvmfs')
+    expect_equal(result.stdout.split(), ["137", "0", "slow.example.org"], str(result))
+    tree.expect_nothing_left()
+
+
+@test
+def a_descriptor_of_that_number_that_is_something_else_is_left_alone():
+    tree = Tree()
+    result = job(tree, "exec {CVMFSEXEC_CMDFD}>&-; exec python3 - <<E\n"
+                       "import os, socket, subprocess\n"
+                       "kinds = ((socket.AF_UNIX, socket.SOCK_STREAM), (socket.AF_UNIX, "
+                       "socket.SOCK_DGRAM))\n"
+                       "number = int(os.environ['CVMFSEXEC_CMDFD'])\n"
+                       "for kind in kinds:\n"
+                       "    ours, theirs = socket.socketpair(*kind)\n"
+                       "    os.dup2(theirs.fileno(), number)\n"
+                       "    print(subprocess.run([os.environ['CVMFSMOUNT'], 'a.example.org'], "
+                       "pass_fds=[number]).returncode)\n"
+                       "    ours.setblocking(False)\n"
+                       "    try:\n"
+                       "        print(ours.recv(100))\n"
+                       "    except BlockingIOError:\n"
+                       "        print('nothing')\n"
+                       "E\n")
+    expect_equal(result.stdout.split(), ["1", "nothing"] * 2, str(result))
+    expect_in("closed or was put to another use", result.stderr)
 
 
 @test
