@@ -1,5 +1,6 @@
 /* umountrepo: unmounts one repository, or all that mountrepo mounted. */
 #include <errno.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -88,6 +89,9 @@ static int unmount_on_host(const struct wish *wish, struct error *error)
 {
     auto_paths struct paths paths = PATHS_INIT;
     enum mode_number mode;
+    /* Whoever started this may ignore the end of his children, but here it is waited for. */
+    if (signal(SIGCHLD, SIG_DFL) == SIG_ERR)
+        return error_system(error, -errno, "preparing to unmount");
     int result = mode_read(&mode, error); /* on the plain host there is only one */
     if (result == 0)
         result = paths_find(&paths, error);

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "payload/base/file.h"
@@ -160,11 +161,20 @@ static int become_client(const struct client_plan *plan, const char *configurati
     return client_execute(plan, options.bytes, error);
 }
 
+/* A tree may be in use on several nodes, where others have the same process numbers; and a process
+ * that was killed leaves its file. */
+static int name_configuration(const struct client_plan *plan, struct text *name)
+{
+    struct timespec now;
+    (void)clock_gettime(CLOCK_REALTIME, &now); /* this clock exists on every Linux */
+    return text_printf(name, "%s/.%s.%ld.%ld" CLIENT_CONFIGURATION_SUFFIX, plan->configuration,
+                       plan->fqrn, (long)getpid(), now.tv_nsec);
+}
+
 int client_start(const struct client_plan *plan, struct client_run *run, struct error *error)
 {
     auto_text struct text configuration = TEXT_INIT;
-    if (text_printf(&configuration, "%s/.%s.%ld.conf", plan->configuration, plan->fqrn,
-                    (long)getpid()) < 0)
+    if (name_configuration(plan, &configuration) < 0)
         return error_system(error, -ENOMEM, "preparing the client");
     auto_fd int words = memfd_create("client", MFD_CLOEXEC);
     if (words < 0)

@@ -12,6 +12,9 @@
 #include "payload/launch/mode.h"
 #include "payload/launch/paths.h"
 
+/* How the name of a flat configuration file ends; it begins with a dot. */
+#define CLIENT_CONFIGURATION_SUFFIX ".conf"
+
 /* What to start. All strings must outlive the start only. */
 struct client_plan {
     const struct paths *paths;

@@ -1,12 +1,14 @@
 /* Mode 1. Keeps no list of its own: what is mounted is what the mount table says. */
 #include "payload/launch/host_mounts.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "payload/base/file.h"
@@ -19,6 +21,8 @@
 #include "payload/launch/mount_table.h"
 #include "payload/launch/run_directory.h"
 #include "payload/launch/stale_mounts.h"
+
+#define LEFT_SECONDS 3600 /* a configuration file is needed for a moment only */
 
 static int repositories_directory(const struct paths *paths, struct text *directory)
 {
@@ -96,6 +100,25 @@ static int mount_one(const struct client_plan *plan, struct text *report, struct
     return result;
 }
 
+/* What mountrepo left there when it was killed. Told from what is in use by its age: a lock would
+ * not count for other nodes that use the same tree. */
+static void remove_left_configurations(const char *run)
+{
+    const time_t now = time(NULL);
+    auto_directory DIR *directory = opendir(run);
+    while (directory) {
+        struct stat status;
+        const struct dirent *entry = readdir(directory);
+        if (!entry)
+            return;
+        if (entry->d_name[0] == '.' &&
+            string_ends_with(entry->d_name, CLIENT_CONFIGURATION_SUFFIX) &&
+            fstatat(dirfd(directory), entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+            S_ISREG(status.st_mode) && now - status.st_mtime > LEFT_SECONDS)
+            (void)unlinkat(dirfd(directory), entry->d_name, 0); /* it hurts nobody */
+    }
+}
+
 /* The flat configuration file goes there, and is then named relative to it: its name must have no
  * ':' or ',', which the path of the tree may have. */
 static int change_to_run_directory(const struct paths *paths, struct error *error)
@@ -106,6 +129,8 @@ static int change_to_run_directory(const struct paths *paths, struct error *erro
     int result = directory_make(AT_FDCWD, run.bytes, 0755);
     if (result == 0 && chdir(run.bytes) < 0)
         result = -errno;
+    if (result == 0)
+        remove_left_configurations(".");
     return result < 0 ? error_system(error, result, "changing to %s", run.bytes) : 0;
 }
 
@@ -201,6 +226,16 @@ static int find_mounted(const struct configuration_layout *layout, const char *f
     return result < 0 ? result : strings_contain(mounted, path->bytes);
 }
 
+/* What killed runs left, of mountrepo and of mode 2. */
+static void remove_left(const struct paths *paths, const char *directory)
+{
+    auto_text struct text run = TEXT_INIT;
+    if (text_printf(&run, "%s/var/run/cvmfs", paths->dist) == 0)
+        remove_left_configurations(run.bytes);
+    stale_mounts_remove(directory);
+    run_directory_remove_stale(paths);
+}
+
 int host_mounts_unmount(const struct paths *paths, const char *name, bool lazily,
                         struct error *error)
 {
@@ -211,10 +246,8 @@ int host_mounts_unmount(const struct paths *paths, const char *name, bool lazily
         return error_system(error, -ENOMEM, "unmounting");
     const struct configuration_layout layout = {
         .dist = paths->dist, .log = paths->log, .repositories = directory.bytes};
-    if (!name) {
-        stale_mounts_remove(directory.bytes);
-        run_directory_remove_stale(paths);
-    }
+    if (!name)
+        remove_left(paths, directory.bytes);
     auto_strings struct strings mounted = STRINGS_INIT;
     int result = mount_table_read(directory.bytes, &mounted);
     if (result < 0)

@@ -6,6 +6,7 @@ import os
 import pwd
 import shutil
 import signal
+import time
 
 import harness
 from harness import expect_equal, expect_in, test
@@ -176,6 +177,39 @@ def several_at_once_do_not_take_the_others_directories_for_left_ones():
         expect_equal(sorted(row[2] for row in rows(tree)), names)
         expect_equal(tree.run("umountrepo", "-a").status, 0)
         expect_equal(os.listdir(tree.path("dist/cvmfs")), [])
+
+
+def leave_configuration(tree, name, age):
+    """As a mountrepo does that was killed `age` seconds ago."""
+    path = f"dist/var/run/cvmfs/.{name}.example.org.1.2.conf"
+    os.makedirs(os.path.dirname(tree.path(path)), exist_ok=True)
+    tree.write(path, "")
+    os.utime(tree.path(path), (time.time() - age,) * 2)
+    tree.give_away("dist/var")
+
+
+@test
+def a_configuration_file_that_a_killed_run_left_is_removed_when_it_is_old():
+    tree = tree_to_mount_in()
+    leave_configuration(tree, "new", 60)
+    for command in (["mountrepo", "a.example.org"], ["umountrepo", "-a"]):
+        leave_configuration(tree, "old", 7200)
+        result = tree.run(*command)
+        expect_equal(result.status, 0, str(result))
+        expect_equal(os.listdir(tree.path("dist/var/run/cvmfs")), [".new.example.org.1.2.conf"])
+
+
+@test
+def a_caller_that_ignores_the_end_of_its_children_is_served():
+    tree = tree_to_mount_in()
+    ignoring = ("import os, signal, sys; signal.signal(signal.SIGCHLD, signal.SIG_IGN); "
+                "os.execv(sys.argv[1], sys.argv[1:])")
+    for program, arguments in (("mountrepo", ["a.example.org"]), ("umountrepo", ["a.example.org"]),
+                               ("mountrepo", ["a.example.org"]), ("umountrepo", ["-a"])):
+        result = harness.run(["python3", "-c", ignoring, tree.path(program), *arguments],
+                             user=tree.user, cwd="/")
+        expect_equal((result.status, result.stderr), (0, ""), str(result))
+    expect_equal(rows(tree), [])
 
 
 @test
