@@ -32,7 +32,10 @@ int session_record_open(struct error *error)
     if (result < 0)
         return error_system(error, result, "finding the record of sessions");
     if (mkdir(path.bytes, 0700) < 0 && errno != EEXIST)
-        return error_system(error, -errno, "making %s for the record of sessions", path.bytes);
+        return error_system(error, -errno,
+                            "making %s for the record of sessions ($" SESSION_DIRECTORY_VARIABLE
+                            " can name another)",
+                            path.bytes);
     auto_fd int fd = open(path.bytes, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     struct stat status;
     if (fd < 0 || fstat(fd, &status) < 0)
