@@ -154,6 +154,15 @@ static bool is_url(const char *value)
            string_starts_with(value, "file:///");
 }
 
+static int check_url(const struct reader *reader, const char *value)
+{
+    if (!is_url(value))
+        return refuse(reader, "neither http://, https:// nor file:///:", value);
+    if (strpbrk(value, " \t"))
+        return refuse(reader, "a URL has no blanks, and a comment a line of its own:", value);
+    return 0;
+}
+
 static bool has_known_placeholders(const char *value)
 {
     for (const char *open = strchr(value, '{'); open; open = strchr(open + 1, '{'))
@@ -215,13 +224,14 @@ static int read_value(struct reader *reader, const char *key, char *value)
         kind++;
     if (kind == KIND_COUNT)
         return refuse(reader, "none of types, base, listing, file, key:", key);
-    if (kind != KIND_KEY && !is_url(value))
-        return refuse(reader, "neither http://, https:// nor file:///:", value);
+    int result = kind != KIND_KEY ? check_url(reader, value) : 0;
+    if (result < 0)
+        return result;
     if (!has_known_placeholders(value))
         return refuse(reader, "only {version} and {arch} are filled in:", value);
     auto_text struct text path = TEXT_INIT;
     const char *slash = kind == KIND_KEY && *value != '/' ? strrchr(reader->name, '/') : NULL;
-    int result = slash ? text_append(&path, reader->name, (size_t)(slash - reader->name) + 1) : 0;
+    result = slash ? text_append(&path, reader->name, (size_t)(slash - reader->name) + 1) : 0;
     if (result == 0)
         result = text_append_string(&path, value);
     if (result == 0)
@@ -247,9 +257,12 @@ static int read_line(struct reader *reader, char *text)
         return refuse(reader, "no value behind", key);
     if (!reader->replaces)
         return read_value(reader, key, value);
-    if (!is_url(key) || !is_url(value))
-        return refuse(reader, "neither http://, https:// nor file:///:", is_url(key) ? value : key);
-    int result = add_replacement(reader->table, key, value);
+    int result = check_url(reader, key);
+    if (result == 0)
+        result = check_url(reader, value);
+    if (result < 0)
+        return result;
+    result = add_replacement(reader->table, key, value);
     return result < 0 ? error_system(reader->error, result, "%s", reader->name) : 0;
 }
 

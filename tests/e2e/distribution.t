@@ -266,7 +266,7 @@ def mistakes_in_a_table_are_named_with_their_line():
             ("[a]\nbase = ftp://x\n", 2, "ftp://x"), ("\n[a]\nbsae = https://x\n", 3, "bsae"),
             ("[a]\nbase = https://{x}\n", 2, "{version} and {arch}"), ("[a\n", 1, "[NAME]"),
             ("[a]\ntypes = rhel5-*\n", 2, "rhel5-*"), ("[a]\n[a]\n", 2, "already"),
-            ("[replace]\nhttps://x = y\n", 2, '"y"'), ("[a]\n#\n\nbase =\n", 4, "no value")]
+            ("[replace]\nhttps://x = y\n", 2, '"y"'), ("[a]\nfile = https://x # y\n", 2, "no blanks"), ("[a]\n#\n\nbase =\n", 4, "no value")]
     for text, line, words in rows:
         path = site.write_table(text, "wrong.conf")
         said = site.makedist("--sources", path, *TYPE, "default", status=1).stderr
