@@ -334,7 +334,7 @@ format:
 PREFIX      ?= /usr/local
 INSTALLED   := $(DESTDIR)$(PREFIX)
 LIBEXEC     := $(INSTALLED)/libexec/cvmfsexec
-MANUALS     := $(wildcard */*.1 */*/*.1)
+MANUALS     := $(wildcard packer/*.1 payload/*.1 payload/*/*.1)
 COMPLETIONS := $(addprefix $(INSTALLED)/share/bash-completion/completions/, \
 	makedist cvmfsexec mountrepo umountrepo singcvmfs)
 

@@ -7,6 +7,7 @@ that says how it was called and where it stands.
 
 import hashlib
 import os
+import platform
 import random
 import shutil
 import stat
@@ -18,6 +19,7 @@ import harness
 from harness import expect_equal, expect_in, test
 
 USER = harness.ORDINARY
+MACHINE_TYPE = f"rhel9-{platform.machine()}"
 PROGRAM = """#!/bin/sh
 here=${0%/*}
 printf '%s\\n' "$0" "$@"
@@ -38,7 +40,7 @@ def make_bundle(version="first", files=None):
         shutil.copy2(harness.program(name), site)
     for name in ("cvmfsexec", "mountrepo", "umountrepo"):
         write(os.path.join(site, name), PROGRAM, 0o755)
-    contents = {".cvmfsexecdist": "disttype: standard\nmachtype: test-x86_64\n",
+    contents = {".cvmfsexecdist": f"disttype: standard\nmachtype: {MACHINE_TYPE}\n",
                 "etc/cvmfs/default.local": "CVMFS_HTTP_PROXY=DIRECT\n",
                 "usr/lib/version": version, "var/lib/cvmfs/excluded": "x"}
     for name, content in {**contents, **(files or {})}.items():
