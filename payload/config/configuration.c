@@ -20,6 +20,7 @@
 enum { RELOCATIONS = 3 };
 
 /* Where cvmfsexec mounts the image of a file system for the cache. */
+#define HELPERS "/usr/libexec/cvmfs/authz"
 #define IMAGE "/e2fs"
 
 /* One evaluation under way. */
@@ -280,6 +281,18 @@ static int limit_to_image(struct build *build)
     return result < 0 ? result : parameters_set(&build->names, "CVMFS_QUOTA_LIMIT", "", "");
 }
 
+/* Helpers for authorisation are those of the host, as the client has it; of the tree where the host
+ * has none. */
+static int set_helpers(struct build *build)
+{
+    auto_text struct text helpers = TEXT_INIT;
+    if (text_printf(&helpers, "%s" HELPERS, build->layout->dist) < 0)
+        return -ENOMEM;
+    if (access(HELPERS, F_OK) == 0 || access(helpers.bytes, F_OK) < 0)
+        return 0;
+    return set_default(build, "CVMFS_AUTHZ_SEARCH_PATH", helpers.bytes);
+}
+
 static int set_defaults(struct build *build)
 {
     struct rlimit limit;
@@ -297,6 +310,8 @@ static int set_defaults(struct build *build)
         if (result == 0)
             result = set_default(build, "CVMFS_USYSLOG", log.bytes);
     }
+    if (result == 0)
+        result = set_helpers(build);
     if (result < 0 || !is_mount_point(IMAGE))
         return result;
     result = set_default(build, "CVMFS_CACHE_BASE", IMAGE "/cvmfscache");

@@ -208,6 +208,18 @@ def everything_a_site_sets_reaches_the_client():
 
 
 @test
+def helpers_for_authorisation_are_the_trees_where_the_host_has_none():
+    place, name = "usr/libexec/cvmfs/authz", "CVMFS_AUTHZ_SEARCH_PATH"
+    tree = Tree()
+    expect_equal(values(tree).get(name), None, "a tree without any")
+    os.makedirs(tree.path("dist", place))
+    own = None if os.path.exists(f"/{place}") else tree.path("dist", place)
+    expect_equal(values(tree).get(name), own)
+    tree.write("dist/etc/cvmfs/default.local", f"{name}=/opt/helpers\n")
+    expect_equal(values(tree)[name], "/opt/helpers", "what the site says")
+
+
+@test
 def of_several_config_repositories_in_default_d_the_last_one_counts():
     tree = Tree()
     add(tree, "default.d/10-a.conf", "CVMFS_CONFIG_REPOSITORY=one.example.org\n")
