@@ -405,6 +405,22 @@ static int check_strict_mount(const struct build *build, const struct parameters
                      build->fqrn, list ? list : "");
 }
 
+/* A client would look for the tree, and for all in it, under the folded name. */
+static int check_tree_name(const char *dist, struct error *error)
+{
+    auto_text struct text folded = TEXT_INIT;
+    int result = fold_blanks(dist, &folded);
+    if (result < 0)
+        return error_system(error, result, "reading the configuration");
+    if (strcmp(folded.bytes, dist) == 0)
+        return 0;
+    return error_set(
+        error, -EINVAL,
+        "clients cannot be told a path that has a tab, a newline, or several blanks in "
+        "a row; rename the directory of %s",
+        dist);
+}
+
 int configuration_build(const struct configuration_layout *layout, const char *fqrn,
                         struct parameters *parameters, struct error *error)
 {
@@ -412,7 +428,9 @@ int configuration_build(const struct configuration_layout *layout, const char *f
         return error_set(error, -EINVAL, "no repository name: \"%s\"", fqrn);
     __attribute__((cleanup(build_free))) struct build build = {.layout = layout, .fqrn = fqrn};
     struct error problem = ERROR_INIT;
-    int result = build_begin(&build);
+    int result = check_tree_name(layout->dist, error);
+    if (result == 0)
+        result = build_begin(&build);
     if (result == 0)
         result = run_defaults(&build, error);
     if (result == 0)

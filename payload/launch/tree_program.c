@@ -77,14 +77,31 @@ static size_t put_words(const struct tree_program *program, const char *loader,
     return count;
 }
 
+/* Appends how the loader is told the tree. It cuts its path at ':' and ';', which cannot be quoted;
+ * but what it puts in the place of "$ORIGIN", the directory of the program, it takes as it is:
+ * ld.so(8). */
+static int append_tree(const struct tree_program *program, struct text *tree)
+{
+    const size_t length = strlen(program->dist);
+    if (!strpbrk(program->dist, ":;") || strncmp(program->path, program->dist, length) != 0)
+        return text_append_string(tree, program->dist);
+    int result = text_append_string(tree, "$ORIGIN");
+    const char *slash = strchr(program->path + length, '/');
+    while (result == 0 && slash && (slash = strchr(slash + 1, '/')))
+        result = text_append_string(tree, "/..");
+    return result;
+}
+
 int tree_program_execute(const struct tree_program *program, const char *const *arguments)
 {
     auto_text struct text libraries = TEXT_INIT;
+    auto_text struct text tree = TEXT_INIT;
     auto_text struct text library_path = TEXT_INIT;
     auto_free char *loader = NULL;
     if (text_printf(&libraries, "%s/usr/lib64", program->dist) < 0 ||
-        text_printf(&library_path, "%s:%s/lib64:%s/usr/lib", libraries.bytes, program->dist,
-                    program->dist) < 0)
+        append_tree(program, &tree) < 0 ||
+        text_printf(&library_path, "%s/usr/lib64:%s/lib64:%s/usr/lib", tree.bytes, tree.bytes,
+                    tree.bytes) < 0)
         return -ENOMEM;
     int result = interpreter_find(program->path, libraries.bytes, &loader);
     if (result == 0 && loader)
