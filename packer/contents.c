@@ -92,11 +92,15 @@ int contents_check_digest(const struct contents *contents, struct error *error)
 
 static int decompress(struct walk *walk, const struct bundle_frame *frame, struct error *error)
 {
+    static const uint8_t magic[4] = {0x28, 0xb5, 0x2f, 0xfd}; /* RFC 8878, 3.1.1 */
     const struct bundle *bundle = &walk->contents->bundle;
     ssize_t got = file_pread_full(walk->contents->fd, walk->compressed, frame->size,
                                   (off_t)(bundle->payload_offset + frame->offset));
     if (got < 0 || (size_t)got != frame->size)
         return error_system(error, got < 0 ? (int)got : -EBADMSG, "reading it");
+    if (frame->size < sizeof magic || memcmp(walk->compressed, magic, sizeof magic) != 0)
+        return error_set(error, -EBADMSG,
+                         "no frame of today's format"); /* the stub knows no other */
     size_t length =
         ZSTD_decompress(walk->content, frame->content_size, walk->compressed, frame->size);
     if (ZSTD_isError(length))

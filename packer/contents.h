@@ -28,8 +28,9 @@ int contents_check_digest(const struct contents *contents, struct error *error);
 typedef int contents_visit(void *context, const struct tar_entry *entry);
 
 /* Decompresses every frame, which compares its checksum, and goes through all entries in the order
- * of the archive; `visit` may be NULL. 0; -EBADMSG with words that name the frame, for whatever
- * unpacking would refuse; what `visit` gave, without words; -ENOMEM; errors of reading. */
+ * of the archive; `visit` may be NULL. 0; -EBADMSG with words that name the frame, for damage as
+ * unpack_bundle finds it, but names are not held against each other; what `visit` gave, without
+ * words; -ENOMEM; errors of reading. */
 int contents_walk(const struct contents *contents, contents_visit *visit, void *context,
                   struct error *error);
 

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <zstd.h>
 
+#include "packer/contents.h"
 #include "payload/base/file.h"
 #include "payload/base/remove.h"
 #include "payload/base/scope.h"
@@ -66,6 +67,16 @@ static void add_frame(struct bench *bench, struct text *tar, bool continues)
     text_free(tar);
 }
 
+/* Who only reads a bundle finds the same damage; what the file system refuses, it does not see. */
+static void check_reading_agrees(const struct bench *bench, int file, int unpacked)
+{
+    struct error error = ERROR_INIT;
+    const struct contents contents = {.fd = file, .bundle = bench->bundle};
+    int result = contents_walk(&contents, NULL, NULL, &error);
+    CHECK(result == (unpacked == -EBADMSG ? unpacked : 0), "reading it finds as much: %s",
+          error.message);
+}
+
 static int unpack(struct bench *bench, uint64_t entries, unsigned threads, struct error *error)
 {
     auto_file FILE *file = tmpfile();
@@ -75,7 +86,9 @@ static int unpack(struct bench *bench, uint64_t entries, unsigned threads, struc
         return -EIO;
     const struct unpack_options options = {
         .file = fileno(file), .directory = bench->directory, .threads = threads};
-    return unpack_bundle(&bench->bundle, &options, error);
+    int result = unpack_bundle(&bench->bundle, &options, error);
+    check_reading_agrees(bench, fileno(file), result);
+    return result;
 }
 
 static bool has_content(const struct bench *bench, const char *path, const char *content)
