@@ -288,7 +288,7 @@ static int set_helpers(struct build *build)
     auto_text struct text helpers = TEXT_INIT;
     if (text_printf(&helpers, "%s" HELPERS, build->layout->dist) < 0)
         return -ENOMEM;
-    if (access(HELPERS, F_OK) == 0 || access(helpers.bytes, F_OK) < 0)
+    if (access(helpers.bytes, F_OK) < 0 || access(HELPERS, F_OK) == 0)
         return 0;
     return set_default(build, "CVMFS_AUTHZ_SEARCH_PATH", helpers.bytes);
 }

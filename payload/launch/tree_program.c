@@ -2,40 +2,19 @@
 #include "payload/launch/tree_program.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "payload/base/file.h"
 #include "payload/base/scope.h"
 #include "payload/base/text.h"
 #include "payload/launch/interpreter.h"
 
-#define LARGEST_LOADER ((size_t)4 << 20) /* those of glibc have 250 kB */
-
-/* Whether the loader can be told argv[0]: 1, 0, or a negative errno. An option that it does not
- * know it takes for the name of a program. The words of its help have all options. */
-static int knows_names(const char *loader)
-{
-    auto_text struct text content = TEXT_INIT;
-    int result = file_load(AT_FDCWD, loader, LARGEST_LOADER, &content);
-    if (result < 0)
-        return result;
-    return memmem(content.bytes, content.length, TREE_PROGRAM_OPTION,
-                  strlen(TREE_PROGRAM_OPTION)) != NULL;
-}
-
-/* For a loader that knows no names. The library is looked for along the library path, so that the
- * name of the tree may have blanks and colons in it. */
+/* A loader that cannot be told argv[0] has the namer beside it. That is looked for along the
+ * library path, so that the name of the tree may have blanks and colons in it. */
 static int preload_namer(const struct tree_program *program)
 {
-    auto_text struct text namer = TEXT_INIT;
-    if (text_printf(&namer, "%s/usr/lib64/" TREE_PROGRAM_NAMER, program->dist) < 0)
-        return -ENOMEM;
-    if (access(namer.bytes, R_OK) < 0)
-        return 0; /* then its name is its path */
     return setenv("LD_PRELOAD", TREE_PROGRAM_NAMER, 1) < 0 ||
                    setenv(TREE_PROGRAM_NAME, program->name, 1) < 0
                ? -ENOMEM
@@ -43,7 +22,7 @@ static int preload_namer(const struct tree_program *program)
 }
 
 static int set_environment(const struct tree_program *program, const char *library_path,
-                           bool own_loader, bool named)
+                           bool own_loader, bool preloaded)
 {
     int failures = unsetenv("LD_PRELOAD") < 0;
     failures += unsetenv("LD_AUDIT") < 0;
@@ -53,13 +32,13 @@ static int set_environment(const struct tree_program *program, const char *libra
         failures += setenv("LD_LIBRARY_PATH", library_path, 1) < 0;
     if (failures)
         return -ENOMEM;
-    return own_loader && !named ? preload_namer(program) : 0;
+    return preloaded ? preload_namer(program) : 0;
 }
 
 /* Puts the words before the arguments: how many, at most WORDS_BEFORE. */
 #define WORDS_BEFORE 6
 static size_t put_words(const struct tree_program *program, const char *loader,
-                        const char *library_path, bool named, const char **words)
+                        const char *library_path, bool preloaded, const char **words)
 {
     size_t count = 0;
     if (!loader) {
@@ -69,7 +48,7 @@ static size_t put_words(const struct tree_program *program, const char *loader,
     words[count++] = loader;
     words[count++] = "--library-path";
     words[count++] = library_path;
-    if (named) {
+    if (!preloaded) {
         words[count++] = TREE_PROGRAM_OPTION;
         words[count++] = program->name;
     }
@@ -95,20 +74,20 @@ static int append_tree(const struct tree_program *program, struct text *tree)
 int tree_program_execute(const struct tree_program *program, const char *const *arguments)
 {
     auto_text struct text libraries = TEXT_INIT;
+    auto_text struct text namer = TEXT_INIT;
     auto_text struct text tree = TEXT_INIT;
     auto_text struct text library_path = TEXT_INIT;
     auto_free char *loader = NULL;
     if (text_printf(&libraries, "%s/usr/lib64", program->dist) < 0 ||
+        text_printf(&namer, "%s/" TREE_PROGRAM_NAMER, libraries.bytes) < 0 ||
         append_tree(program, &tree) < 0 ||
         text_printf(&library_path, "%s/usr/lib64:%s/lib64:%s/usr/lib", tree.bytes, tree.bytes,
                     tree.bytes) < 0)
         return -ENOMEM;
     int result = interpreter_find(program->path, libraries.bytes, &loader);
-    if (result == 0 && loader)
-        result = knows_names(loader);
-    const bool named = result > 0;
-    if (result >= 0)
-        result = set_environment(program, library_path.bytes, loader != NULL, named);
+    const bool preloaded = result == 0 && loader && access(namer.bytes, F_OK) == 0;
+    if (result == 0)
+        result = set_environment(program, library_path.bytes, loader != NULL, preloaded);
     if (result < 0)
         return result;
     size_t count = 0;
@@ -117,7 +96,7 @@ int tree_program_execute(const struct tree_program *program, const char *const *
     auto_free const char **words = calloc(WORDS_BEFORE + count + 1, sizeof *words);
     if (!words)
         return -ENOMEM;
-    const size_t before = put_words(program, loader, library_path.bytes, named, words);
+    const size_t before = put_words(program, loader, library_path.bytes, preloaded, words);
     memcpy(words + before, arguments, count * sizeof *words);
     /* execv(3) promises to leave the words alone, its type cannot say so. */
     (void)execv(loader ? loader : program->path, (char *const *)(void *)words);

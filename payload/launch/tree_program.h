@@ -3,9 +3,9 @@
 #ifndef CVMFSEXEC_LAUNCH_TREE_PROGRAM_H
 #define CVMFSEXEC_LAUNCH_TREE_PROGRAM_H
 
-/* The option by which a loader is told argv[0]: glibc has it from 2.33 on, its help names it. In
- * trees with an older one is a library that is preloaded, and puts the value of the variable there:
- * payload/name.c. */
+/* The option by which a loader is told argv[0]: glibc has it from 2.33 on, and its help names it.
+ * In trees with an older one, makedist puts a library beside it that is preloaded, and gives the
+ * value of the variable to the program as its argv[0]: payload/name.c. */
 #define TREE_PROGRAM_OPTION "--argv0"
 #define TREE_PROGRAM_NAMER "libcvmfsexec-name.so"
 #define TREE_PROGRAM_NAME "CVMFSEXEC_PROGRAM_NAME"
