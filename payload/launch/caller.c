@@ -63,6 +63,9 @@ int caller_remember(struct caller *caller, struct error *error)
         return error_set(error, result, "cannot open /dev/null in place of a closed stream");
     sigset_t signals;
     caller_signals(&signals);
+    /* Words that cannot be written must not be the end of those who write them. */
+    (void)sigaddset(&signals, SIGPIPE);
+    (void)sigaddset(&signals, SIGXFSZ);
     const struct sigaction usual = {.sa_handler = SIG_DFL};
     if (sigprocmask(SIG_BLOCK, &signals, &caller->signals) < 0 ||
         sigaction(SIGCHLD, &usual, &caller->on_end) < 0)

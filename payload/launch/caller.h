@@ -18,7 +18,8 @@ struct caller {
     int terminal;            /* 0, 1 or 2: where the caller is the foreground job; or -1 */
 };
 
-/* Remembers, and then: blocks the signals that are to be waited for; gives SIGCHLD its default, so
+/* Remembers, and then: blocks the signals that are to be waited for, and those that a failing write
+ * brings; gives SIGCHLD its default, so
  * that children can be waited for; opens /dev/null for streams that are closed, to be closed again
  * on exec, so that no descriptor of ours takes their place. 0 or a negative errno. */
 int caller_remember(struct caller *caller, struct error *error);

@@ -7,7 +7,7 @@ import shlex
 
 import harness
 from harness import expect_equal, expect_in, test
-from launchtree import NAMED, Tree, official_tree
+from launchtree import NAMED, Tree, masked, official_tree
 
 harness.require_fuse_userns()
 
@@ -121,6 +121,33 @@ def signals_may_be_ignored_and_blocked():
                                  *command[1:]], cwd="/")
             expect_equal((with_it.status, with_it.stdout), (plain.status, plain.stdout), before)
     tree.expect_nothing_left()
+
+
+@test
+def who_does_not_listen_to_the_launchers_words_does_not_end_it():
+    script = ("import os, signal; signal.signal(signal.SIGPIPE, signal.SIG_DFL); "
+              "reader, writer = os.pipe(); os.close(reader); os.dup2(writer, 2)" + EXECUTE)
+    # Of the first process of a pid namespace the kernel takes care itself.
+    for prefix in ([], masked()):
+        tree = Tree(config_repository="a.example.org", parameters=["no_such_command"])
+        expect_in("warning", tree.cvmfsexec("--", "true").stderr)
+        for arguments, status, output in (
+                (["--", "sh", "-c", "cat /cvmfs/*/fqrn; kill -PIPE $$"], 141, "a.example.org\n"),
+                (["fails.example.org", "--", "true"], 16, "")):
+            result = harness.run([*prefix, "python3", "-c", script, *tree.command(*arguments)],
+                                 user=tree.user, cwd="/")
+            expect_equal((result.status, result.stdout), (status, output), str(result))
+
+
+@test
+def a_limit_of_the_size_of_files_is_told():
+    tree = Tree()
+    command = shlex.join(tree.command("a.example.org", "--", "true"))
+    result = harness.run(
+        ["bash", "-c", f"(ulimit -f 0; exec {command}) 2>&1 | cat; exit ${{PIPESTATUS[0]}}"],
+        user=tree.user, cwd="/")
+    assert result.status != 0, str(result)
+    expect_in("mounting a.example.org failed", result.stdout)
 
 
 @test
