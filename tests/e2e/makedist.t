@@ -305,6 +305,27 @@ def only_trees_of_makedist_are_packed():
 
 
 @test
+def a_tree_for_another_architecture_wants_programs_of_that():
+    machine = "rhel9-aarch64" if platform.machine() == "x86_64" else "rhel9-x86_64"
+    architecture = machine.split("-")[1]
+    site = Site()
+    site.makedist("-qn", "none")
+    with open(site.path("dist/.cvmfsexecdist"), "w") as file:
+        file.write(f"disttype: standard\nmachtype: {machine}\n")
+    said = site.makedist("-o", site.path("file"), status=1).stderr
+    expect_in(f"stub for {architecture} is missing", said)
+    expect_in(f"make CROSS={architecture}\n", said)
+    os.mkdir(site.path(architecture))
+    shutil.copy2(site.path("stub"), site.path(architecture))
+    said = site.makedist("-o", site.path("file"), status=1).stderr
+    expect_in(f"cvmfsexec for {architecture} is missing", said)
+    with open(site.path("dist/.cvmfsexecdist"), "w") as file:
+        file.write("disttype: standard\nmachtype: plan9-z80\n")
+    expect_in("no machine type", site.makedist("-o", site.path("file"), status=1).stderr)
+    expect_equal(site.names(), [architecture, "dist"])
+
+
+@test
 def a_bundle_holds_commands_and_tree_but_no_state():
     site = Site()
     site.makedist("-qn", "none")

@@ -203,6 +203,26 @@ static void unnamed_libraries_come_with_dynamic_programs_only(void)
           "the dynamic one gets what nobody named");
 }
 
+static void another_place_for_the_loader_comes_first(void)
+{
+    struct error error = ERROR_INIT;
+    auto_strings struct strings directories = STRINGS_INIT;
+    CHECK(make_program("foreign", "-Wl,--dynamic-linker=/no/such/loader.so") &&
+              library_path_read("", "x86_64", &directories, &error) == 0,
+          "a program whose loader is not on this system");
+    const char *program = at("foreign");
+    struct closure_request request = {
+        .programs = &program, .program_count = 1, .directories = &directories};
+    auto_closure struct closure without = CLOSURE_INIT;
+    CHECK(closure_find(&request, &without, &error) == -ENOENT, "without it: %s", error.message);
+    CHECK(make_library(at("other"), "loader.so", ""), "a loader elsewhere");
+    request.loader_directory = at("other");
+    auto_closure struct closure closure = CLOSURE_INIT;
+    CHECK(closure_find(&request, &closure, &error) == 0 && closure.loader &&
+              is_found_at(&closure, "loader.so", at("other/loader.so")),
+          "it is taken from there");
+}
+
 static void the_configuration_of_the_loader_is_read(void)
 {
     CHECK(
@@ -248,6 +268,7 @@ int main(void)
     files_for_another_machine_are_passed_over();
     what_cannot_be_closed_is_refused();
     unnamed_libraries_come_with_dynamic_programs_only();
+    another_place_for_the_loader_comes_first();
     the_configuration_of_the_loader_is_read();
     (void)directory_remove(AT_FDCWD, workshop);
     return tap_done();
