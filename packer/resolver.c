@@ -95,7 +95,7 @@ static const char *const *urls_of(const struct strings *strings)
 static int keep(struct resolver *resolver, struct loaded **loaded, struct error *error)
 {
     struct loaded **grown =
-        reallocarray(resolver->loaded, resolver->count + 1, sizeof *resolver->loaded);
+        reallocarray(resolver->loaded, resolver->count + 1, sizeof(struct loaded *));
     if (!grown)
         return error_system(error, -ENOMEM, "loading metadata");
     resolver->loaded = grown;
