@@ -13,6 +13,7 @@
 #include "payload/base/file.h"
 #include "payload/base/scope.h"
 #include "payload/config/configuration.h"
+#include "payload/launch/stale_mounts.h"
 
 /* One process inside that waits for an answer. */
 struct waiter {
@@ -24,7 +25,8 @@ struct mount_entry {
     char *fqrn;
     char *path;
     struct client_run run;  /* while it is starting: a pid that is not -1 */
-    struct waiter *waiters; /* those to be answered when the client has reported */
+    pid_t look;             /* a process that looks whether it is still served, or -1 */
+    struct waiter *waiters; /* those to be answered when one of the two has ended */
     struct mount_entry *next;
 };
 
@@ -60,6 +62,7 @@ static struct mount_entry *entry_new(const char *fqrn)
     if (!entry)
         return NULL;
     entry->run = (struct client_run)CLIENT_RUN_INIT;
+    entry->look = -1;
     entry->fqrn = strdup(fqrn);
     if (!entry->fqrn || text_printf(&path, ROOT_REPOSITORIES "/%s", fqrn) < 0) {
         entry_free(entry);
@@ -77,12 +80,6 @@ static void entry_take_out(struct mounts *mounts, struct mount_entry *entry)
         link = &(*link)->next;
     *link = entry->next;
     (void)rmdir(entry->path); /* an empty directory that stays hurts nobody */
-}
-
-static void entry_remove(struct mounts *mounts, struct mount_entry *entry)
-{
-    entry_take_out(mounts, entry);
-    entry_free(entry);
 }
 
 /* Closes the file system behind the last of several clients. */
@@ -110,6 +107,16 @@ static int entry_start(struct mounts *mounts, struct mount_entry *entry, struct 
     return 0;
 }
 
+static void answer_waiters(struct mount_entry *entry, int code, const struct text *report)
+{
+    while (entry->waiters) {
+        struct waiter *waiter = entry->waiters;
+        entry->waiters = waiter->next;
+        request_answer(waiter->reply, code, report->bytes, report->length);
+        free(waiter);
+    }
+}
+
 static int wait_for_entry(struct mount_entry *entry, int reply, struct error *error)
 {
     struct waiter *waiter = malloc(sizeof *waiter);
@@ -135,12 +142,18 @@ static int start(struct mounts *mounts, const char *fqrn, int *reply, struct err
         entry->next = mounts->first;
         mounts->first = entry;
     }
-    if (*reply >= 0 && entry->run.pid >= 0) {
-        int result = wait_for_entry(entry, *reply, error);
-        if (result == 0)
-            *reply = -1;
+    if (*reply < 0)
+        return 0;
+    int result = wait_for_entry(entry, *reply, error);
+    if (result < 0)
         return result;
-    }
+    *reply = -1;
+    /* It is mounted already. But its client may have been killed, for want of memory for instance:
+     * then it has to be mounted again. */
+    if (entry->run.pid < 0 && entry->look < 0)
+        entry->look = mount_look_start(entry->path);
+    if (entry->run.pid < 0 && entry->look < 0)
+        answer_waiters(entry, 0, &(struct text)TEXT_INIT); /* as far as is known */
     return 0;
 }
 
@@ -173,16 +186,6 @@ int mounts_start(struct mounts *mounts, const char *name, int reply, struct erro
     return result;
 }
 
-static void answer_waiters(struct mount_entry *entry, int code, const struct text *report)
-{
-    while (entry->waiters) {
-        struct waiter *waiter = entry->waiters;
-        entry->waiters = waiter->next;
-        request_answer(waiter->reply, code, report->bytes, report->length);
-        free(waiter);
-    }
-}
-
 /* Several repositories have most of their configuration in common, and what is wrong with it. */
 static void report_once(struct mounts *mounts, const struct text *report)
 {
@@ -190,13 +193,40 @@ static void report_once(struct mounts *mounts, const struct text *report)
         (void)text_append(&mounts->report, report->bytes, report->length);
 }
 
+/* Mounts it once more, where it was. */
+static void replace_stale(struct mounts *mounts, struct mount_entry *entry)
+{
+    struct error error = ERROR_INIT;
+    (void)mode_unmount(mounts->mode, entry->path, MNT_DETACH); /* or it is covered */
+    if (entry_start(mounts, entry, &error) == 0)
+        return;
+    auto_text struct text report = TEXT_INIT;
+    (void)text_printf(&report, "%s\n", error.message); /* without memory: fewer words */
+    entry_take_out(mounts, entry);
+    answer_waiters(entry, 1, &report);
+    entry_free(entry);
+}
+
+static void look_ended(struct mounts *mounts, struct mount_entry *entry, int wait_status)
+{
+    entry->look = -1;
+    if (mount_look_is_stale(wait_status))
+        replace_stale(mounts, entry);
+    else
+        answer_waiters(entry, 0, &(struct text)TEXT_INIT);
+}
+
 int mounts_child_ended(struct mounts *mounts, pid_t pid, int wait_status, struct error *error)
 {
     struct mount_entry *entry = mounts->first;
-    while (entry && entry->run.pid != pid)
+    while (entry && entry->run.pid != pid && entry->look != pid)
         entry = entry->next;
     if (!entry)
         return 0;
+    if (entry->look == pid) {
+        look_ended(mounts, entry, wait_status);
+        return 0;
+    }
     auto_text struct text report = TEXT_INIT;
     const struct client_plan plan = entry_plan(mounts, entry);
     int code = client_finish(&plan, &entry->run, wait_status, &report);
@@ -226,7 +256,9 @@ static int unmount_entry(struct mounts *mounts, struct mount_entry *entry, bool 
     if (result < 0)
         return error_system(error, result, "unmounting %s", entry->path);
     result = root_set_writable(mounts->root, true, error);
-    entry_remove(mounts, entry);
+    entry_take_out(mounts, entry);
+    answer_waiters(entry, 0, &(struct text)TEXT_INIT); /* when they asked, it was mounted */
+    entry_free(entry);
     return result == 0 ? end_writing(mounts, error) : result;
 }
 

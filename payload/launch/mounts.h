@@ -30,8 +30,9 @@ struct mounts {
 };
 
 /* Begins to mount a repository; a name without a dot gets CVMFS_DEFAULT_DOMAIN. `reply` is answered
- * when that is done (and closed), or -1. A repository that is mounted already is done at once. 0 or
- * a negative errno; `reply` belongs to the table in any case. */
+ * when that is done (and closed), or -1. A repository that is mounted already is done at once,
+ * unless its client is gone: then it is mounted again for who asks. 0 or a negative errno; `reply`
+ * belongs to the table in any case. */
 int mounts_start(struct mounts *mounts, const char *name, int reply, struct error *error);
 
 /* To be told of every child that has ended; one that is no client is passed over.

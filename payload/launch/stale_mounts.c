@@ -5,9 +5,11 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "payload/base/file.h"
@@ -15,11 +17,33 @@
 #include "payload/base/strings.h"
 #include "payload/launch/fusermount.h"
 #include "payload/launch/mount_table.h"
+#include "payload/launch/processes.h"
+
+#define LOOK_SECONDS 5
+#define IS_STALE 1 /* exit code of a process that looked */
 
 bool mount_is_stale(const char *path)
 {
     struct stat status;
     return stat(path, &status) < 0 && errno == ENOTCONN;
+}
+
+pid_t mount_look_start(const char *path)
+{
+    pid_t pid = processes_fork();
+    if (pid != 0)
+        return pid < 0 ? -errno : pid;
+    sigset_t none;
+    (void)sigemptyset(&none);
+    if (signal(SIGALRM, SIG_DFL) == SIG_ERR || sigprocmask(SIG_SETMASK, &none, NULL) < 0)
+        _exit(0);
+    (void)alarm(LOOK_SECONDS);
+    _exit(mount_is_stale(path) ? IS_STALE : 0);
+}
+
+bool mount_look_is_stale(int wait_status)
+{
+    return WIFEXITED(wait_status) && WEXITSTATUS(wait_status) == IS_STALE;
 }
 
 static void unmount_stale(const char *directory)

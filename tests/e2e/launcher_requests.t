@@ -2,6 +2,7 @@
 """Mounting and unmounting from inside cvmfsexec: $CVMFSMOUNT, $CVMFSUMOUNT, $CVMFSEXEC_CMDFD."""
 
 import os
+import shlex
 import signal
 
 import harness
@@ -34,6 +35,44 @@ def mounting_twice_is_no_error_and_unmounting_what_is_not_mounted_is():
                        '"$CVMFSMOUNT" a.example.org; echo $?; ls -A /cvmfs')
     expect_equal(result.stdout.split(), ["0", "0", "0", "1", "0", "a.example.org"], str(result))
     expect_in("a.example.org is not mounted", result.stderr)
+
+
+KILL_CLIENT = ('kill -KILL $(cat /cvmfs/a.example.org/pid); '
+               'while stat /cvmfs/a.example.org; do sleep 0.01; done >/dev/null 2>&1; ')
+
+
+@test
+def a_repository_whose_client_was_killed_is_mounted_again():
+    for prefix in ((), masked()):
+        tree = Tree()
+        script = KILL_CLIENT + ('for n in 1 2 3; do { "$CVMFSMOUNT" a.example.org; echo $?; } & done; '
+                                'wait; cat /cvmfs/a.example.org/fqrn; df -h | grep -c /cvmfs')
+        result = harness.run([*prefix, *tree.command("a.example.org", "--", "bash", "-c", script)],
+                             user=tree.user, cwd="/")
+        expect_equal((result.stdout.split(), result.stderr),
+                     (["0", "0", "0", "a.example.org", "1"], ""), str(result))
+        tree.expect_nothing_left()
+
+
+@test
+def when_it_cannot_be_mounted_again_that_is_the_status():
+    tree = Tree()
+    client = shlex.quote(tree.path("dist/usr/bin/cvmfs2"))
+    result = job(tree, KILL_CLIENT + f'chmod a-x {client}; "$CVMFSMOUNT" a.example.org; echo $?; '
+                 f'chmod a+x {client}; "$CVMFSUMOUNT" a.example.org; echo $?; '
+                 '"$CVMFSMOUNT" a.example.org; echo $?', "a.example.org")
+    expect_equal(result.stdout.split(), ["1", "1", "0"], str(result))
+    expect_in("mounting a.example.org failed", result.stderr)
+    expect_in("a.example.org is not mounted", result.stderr)
+
+
+@test
+def a_client_that_is_stopped_does_not_hold_up_others():
+    tree = Tree()
+    result = job(tree, 'client=$(cat /cvmfs/a.example.org/pid); kill -STOP $client; '
+                       '"$CVMFSMOUNT" b.example.org; echo $?; "$CVMFSMOUNT" a.example.org; echo $?; '
+                       'kill -CONT $client', "a.example.org")
+    expect_equal(result.stdout.split(), ["0", "0"], str(result))
 
 
 @test
