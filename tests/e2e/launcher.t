@@ -261,7 +261,8 @@ def inside_a_host_directory_cvmfs_the_root_directory_stays_the_hosts():
 def signals_reach_the_command():
     tree = Tree()
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
-                   signal.SIGTERM):
+                   signal.SIGTERM, signal.SIGWINCH, signal.SIGCONT, signal.SIGALRM, signal.SIGXCPU,
+                   signal.SIGPWR):
         name = number.name.removeprefix("SIG")
         process = tree.start(*shell(f"trap 'echo got {name}; exit 9' {name}; echo ready; "
                                     "while :; do sleep 0.1; done"))

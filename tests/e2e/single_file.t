@@ -6,6 +6,7 @@ alone in client*.t."""
 import hashlib
 import os
 import random
+import re
 import shlex
 import shutil
 import signal
@@ -163,6 +164,23 @@ def the_first_run_mounts_and_the_second_and_the_rest_do_not_need_to_fetch():
         expect_equal((result.status, result.stdout, result.stderr), (0, "still here", ""))
     expect_equal(site.lonely_server.count(site.lonely.manifest_field("C")[2:]), 1)
     node.expect_nothing_left()
+
+
+@test
+def the_log_has_the_lines_that_the_official_client_writes():
+    node = Node()
+    for _ in range(2):
+        expect_equal(node.run(LONELY, "--", "cat", f"/cvmfs/{LONELY}/file").status, 0)
+    log = os.path.join(node.directory, ".cvmfsexec/log", LONELY + ".log")
+    with open(log, encoding="utf-8") as file:
+        lines = file.read().splitlines()
+    # The device is the mount point that it was given.
+    words = [f"CernVM-FS: linking /dev/fd/3 to repository {LONELY}",
+             f"CernVM-FS: unmounted /dev/fd/3 ({LONELY})"] * 2
+    date = r"\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4} "
+    expect_equal([re.sub(f"^{date}", "", line) for line in lines],
+                 [f"({LONELY}) {line}" for line in words])
+    expect_equal(os.stat(log).st_mode & 0o777, 0o600)
 
 
 @test
