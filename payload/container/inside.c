@@ -19,13 +19,14 @@
 #include "payload/container/keeper.h"
 #include "payload/container/layout.h"
 #include "payload/launch/client_program.h"
+#include "payload/launch/descriptors.h"
 #include "payload/launch/fqrn.h"
 #include "payload/launch/paths.h"
 
 static int find_paths(struct paths *paths, struct error *error)
 {
     paths->home = strdup(LAYOUT_HOME);
-    paths->dist = strdup(LAYOUT_HOME "/dist");
+    paths->dist = strdup(LAYOUT_DIST);
     paths->log = strdup(LAYOUT_LOG);
     paths->libraries = strdup(LAYOUT_HOME "/dist/usr/lib64");
     paths->client = strdup(LAYOUT_HOME "/dist/usr/bin/cvmfs2");
@@ -82,10 +83,21 @@ static int write_configuration(const struct parameters *parameters, const char *
 /* What is on standard output is the command's, whatever a client says there. */
 static int leave_streams(struct error *error)
 {
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
+    auto_fd int null = descriptors_open_null();
+    if (null < 0)
+        return error_system(error, null, "opening /dev/null");
+    if (dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
         return error_system(error, -errno, "opening /dev/null");
+    if (null <= STDERR_FILENO)
+        (void)steal_fd(&null);
     return 0;
+}
+
+/* The number in "/dev/fd/3", or -1. */
+static int device_descriptor(const char *path)
+{
+    int number, end = 0;
+    return sscanf(path, "/dev/fd/%6d%n", &number, &end) == 1 && !path[end] ? number : -1;
 }
 
 /* The image of a cache may be mounted by FUSE in a user namespace. Linux lets nobody write to the
@@ -100,6 +112,7 @@ static void look_at_cache(void)
 static int serve(const struct paths *paths, bool debug, char *const *arguments, struct error *error)
 {
     const char *fqrn = arguments[0];
+    const int device = device_descriptor(arguments[1]);
     auto_parameters struct parameters parameters = PARAMETERS_INIT;
     auto_text struct text file = TEXT_INIT;
     auto_text struct text options = TEXT_INIT;
@@ -126,7 +139,8 @@ static int serve(const struct paths *paths, bool debug, char *const *arguments, 
                                      .fqrn = fqrn,
                                      .words = words,
                                      .run = LAYOUT_RUN,
-                                     .log = usual_log ? usual_log : ""};
+                                     .log = usual_log ? usual_log : "",
+                                     .device = device};
     result = keeper_run(&plan, error);
     (void)unlink(file.bytes); /* what stays, stays in a directory of this container's own */
     return result;

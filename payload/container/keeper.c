@@ -11,6 +11,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "payload/base/file.h"
@@ -21,6 +22,8 @@
 #include "payload/launch/descriptors.h"
 #include "payload/launch/host_clients.h"
 
+#define END_SECONDS 5 /* what a client has to end in; its cache survives that it is killed */
+
 struct keeper {
     const struct keeper_plan *plan;
     int words; /* what the client says on standard error */
@@ -30,6 +33,16 @@ struct keeper {
     bool told; /* to end */
 };
 
+/* The container program starts one client after the other with the devices of all of them open. A
+ * client that had another's would keep whoever reads there waiting for ever once that one is gone.
+ */
+static int leave_others_devices(int device)
+{
+    for (int fd = STDERR_FILENO + 1; fd < device; fd++)
+        (void)close(fd); /* whether it is open or not */
+    return descriptors_close_from(device + 1);
+}
+
 static int become_client(const struct keeper *keeper, struct error *error)
 {
     const struct client_facts facts = {.log = keeper->plan->log, .no_log = "", .problem = ""};
@@ -37,6 +50,8 @@ static int become_client(const struct keeper *keeper, struct error *error)
     if (result == 0 && (dup2(keeper->words, STDERR_FILENO) < 0 ||
                         sigprocmask(SIG_SETMASK, &keeper->before, NULL) < 0))
         result = -errno;
+    if (result == 0 && keeper->plan->device > STDERR_FILENO)
+        result = leave_others_devices(keeper->plan->device);
     if (result < 0)
         return error_system(error, result, "preparing the client");
     return client_program_execute(keeper->plan->paths, keeper->plan->words, error);
@@ -73,6 +88,7 @@ static void watched_signals(sigset_t *signals)
 /* The status of the client, when it has ended. */
 static int wait_for_client(struct keeper *keeper)
 {
+    const struct timespec limit = {.tv_sec = END_SECONDS};
     sigset_t signals;
     watched_signals(&signals);
     for (;;) {
@@ -80,8 +96,10 @@ static int wait_for_client(struct keeper *keeper)
         pid_t ended = waitpid(keeper->pid, &status, WNOHANG);
         if (ended == keeper->pid)
             return status;
-        int number = sigwaitinfo(&signals, NULL);
-        if (number > 0 && number != SIGCHLD) {
+        int number = sigtimedwait(&signals, NULL, keeper->told ? &limit : NULL);
+        if (number < 0 && errno == EAGAIN) {
+            (void)kill(keeper->pid, SIGKILL);
+        } else if (number > 0 && number != SIGCHLD) {
             keeper->told = true;
             (void)kill(keeper->pid, number);
         }
@@ -122,6 +140,8 @@ int keeper_run(const struct keeper_plan *plan, struct error *error)
     watched_signals(&signals);
     /* A session of its own: what a terminal sends is meant for the command. */
     (void)setsid();
+    /* Who was started by one that ignores it would never hear of the client's end. */
+    (void)signal(SIGCHLD, SIG_DFL);
     keeper.words = memfd_create("client", MFD_CLOEXEC);
     if (keeper.words < 0 || sigprocmask(SIG_BLOCK, &signals, &keeper.before) < 0)
         return error_system(error, -errno, "preparing the client");

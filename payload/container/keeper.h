@@ -13,11 +13,13 @@ struct keeper_plan {
     const char *const *words; /* arguments of the client, which end on NULL */
     const char *run;          /* a directory that all keepers of the container have */
     const char *log;          /* the client's log file, or "" */
+    int device;               /* the one descriptor that is the client's, -1 when not known */
 };
 
-/* Runs the client until it ends: with -f, that is when a signal ends it, which is passed on;
- * without, when it has gone into the background. Says on standard error why it failed, if it did.
- * The exit status, or a negative errno when it could not be started. Closes all descriptors. */
+/* Runs the client until it ends: with -f, that is when a signal ends it, which is passed on,
+ * and followed by SIGKILL when it does not help; without, when it has gone into the background.
+ * Says on standard error why it failed, if it did. The exit status, or a negative errno when it
+ * could not be started. Closes all descriptors. */
 int keeper_run(const struct keeper_plan *plan, struct error *error);
 
 #endif

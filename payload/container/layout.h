@@ -3,9 +3,10 @@
 #ifndef CVMFSEXEC_CONTAINER_LAYOUT_H
 #define CVMFSEXEC_CONTAINER_LAYOUT_H
 
-#define LAYOUT_HOME "/.singcvmfs" /* the directory of this program, read-only */
-#define LAYOUT_PROGRAM LAYOUT_HOME "/singcvmfs"
-#define LAYOUT_SITE "/.singcvmfs.local" /* SINGCVMFS_OPTSFILE, where it is set */
+#define LAYOUT_HOME "/.singcvmfs"
+#define LAYOUT_PROGRAM LAYOUT_HOME "/singcvmfs" /* this program, read-only */
+#define LAYOUT_DIST LAYOUT_HOME "/dist"         /* the tree, read-only */
+#define LAYOUT_SITE "/.singcvmfs.local" /* what stands for default.local and is not in dist */
 #define LAYOUT_REPOSITORIES "/cvmfs"
 #define LAYOUT_VAR "/var"
 #define LAYOUT_CACHE "/var/lib/cvmfs"

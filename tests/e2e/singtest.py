@@ -94,6 +94,22 @@ class Node(bundlesite.Node):
         with open(self.record, encoding="utf-8") as file:
             return [json.loads(line) for line in file]
 
+    def processes(self):
+        """All that was started in this node, in containers too: {pid: arguments}. It shows in the
+        environment, which every test gives."""
+        found = {}
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/environ", "rb") as file:
+                    ours = f"TMPDIR={self.work}".encode() in file.read().split(b"\0")
+                with open(f"/proc/{pid}/cmdline", "rb") as file:
+                    words = os.fsdecode(file.read()).split("\0")
+            except OSError:  # another user's, or it has ended
+                continue
+            if ours and words != [""]:
+                found[int(pid)] = words
+        return found
+
     def files(self):
         """Everything below dist, with the time of its last change."""
         found = {}
