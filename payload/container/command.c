@@ -37,13 +37,17 @@ static const char *variable(const char *prefix, const char *name)
     return value ? value : "";
 }
 
-/* What the user has set for either program counts for both, with `more` behind it: the older one
- * does not know the newer one's name. */
-static int set_alike(struct strings *variables, const char *name, const char *more)
+/* What the user has set for either program counts for both. */
+static const char *users_variable(const char *name)
 {
     const char *user = variable("APPTAINER", name);
-    if (!*user)
-        user = variable("SINGULARITY", name);
+    return *user ? user : variable("SINGULARITY", name);
+}
+
+/* Sets it for both, with `more` behind it: the older one does not know the newer one's name. */
+static int set_alike(struct strings *variables, const char *name, const char *more)
+{
+    const char *user = users_variable(name);
     if (!*user && !*more)
         return 0;
     static const char *const prefixes[] = {"APPTAINER", "SINGULARITY"};
@@ -117,17 +121,51 @@ static int add_cache(const struct container_plan *plan, struct strings *words, s
     return without_memory(result, error);
 }
 
+/* Where it is without symbolic links, which may lead elsewhere in a container. */
+static int find_real(const char *path, char **real, struct error *error)
+{
+    *real = realpath(path, NULL);
+    return *real ? 0 : error_system(error, -errno, "%s", path);
+}
+
+/* What is to be read as default.local, if it is not in the tree: it may be a link to a file that
+ * many trees have, and that a container would not find. NULL when it is in the tree. */
+static int find_site(const struct settings *settings, const char *dist, char **site)
+{
+    auto_text struct text usual = TEXT_INIT;
+    if (text_printf(&usual, "%s/etc/cvmfs/default.local", dist) < 0)
+        return -ENOMEM;
+    const size_t length = strlen(dist);
+    auto_free char *real =
+        realpath(settings->options_file ? settings->options_file : usual.bytes, NULL);
+    if (real && (settings->options_file || strncmp(real, usual.bytes, length + 1) != 0))
+        *site = steal_pointer(real);
+    return 0;
+}
+
+/* Not the directory that both are in: it may well be somebody's home. */
 static int add_binds(const struct container_plan *plan, struct container_command *command,
                      struct error *error)
 {
     const struct settings *settings = plan->settings;
+    auto_free char *program = NULL;
+    auto_free char *dist = NULL;
+    auto_free char *site = NULL;
+    int result = find_real("/proc/self/exe", &program, error);
+    if (result == 0)
+        result = find_real(plan->paths->dist, &dist, error);
+    if (result == 0)
+        result = without_memory(find_site(settings, dist, &site), error);
+    if (result < 0)
+        return result;
     const struct bind binds[] = {
-        {.source = plan->paths->home, .destination = LAYOUT_HOME, .read_only = true},
-        {.source = settings->options_file, .destination = LAYOUT_SITE, .read_only = true},
+        {.source = program, .destination = LAYOUT_PROGRAM, .read_only = true},
+        {.source = dist, .destination = LAYOUT_DIST, .read_only = true},
+        {.source = site, .destination = LAYOUT_SITE, .read_only = true},
         {.source = settings->log, .destination = LAYOUT_LOG},
     };
     auto_text struct text path = TEXT_INIT;
-    int result = add_cache(plan, &command->words, error);
+    result = add_cache(plan, &command->words, error);
     for (size_t index = 0; result == 0 && index < sizeof binds / sizeof *binds; index++) {
         if (binds[index].source)
             result = add_bind(plan, &binds[index], &command->words, &path, error);
@@ -180,6 +218,26 @@ static int find_repositories(const struct container_plan *plan, struct strings *
     return result < 0 ? error_prefix(error, "configuration") : 0;
 }
 
+/* A variable of the user's is overlooked where the same is said on the command line, as we do. */
+static int add_overlooked(const char *option, const char *name, struct strings *words)
+{
+    const char *value = users_variable(name);
+    if (!value[strspn(value, " \t\n")])
+        return 0;
+    int result = strings_add(words, option);
+    return result == 0 ? strings_add(words, value) : result;
+}
+
+static int add_all_overlooked(struct strings *words)
+{
+    static const char *const overlooked[][2] = {
+        {"-S", "SCRATCH"}, {"-S", "SCRATCHDIR"}, {"--fusemount", "FUSESPEC"}};
+    int result = 0;
+    for (size_t index = 0; result == 0 && index < sizeof overlooked / sizeof *overlooked; index++)
+        result = add_overlooked(overlooked[index][0], overlooked[index][1], words);
+    return result;
+}
+
 static int add_mounts(const struct container_plan *plan, struct container_command *command,
                       struct error *error)
 {
@@ -197,7 +255,7 @@ static int add_mounts(const struct container_plan *plan, struct container_comman
     result = add_binds(plan, command, error);
     for (size_t index = 0; result == 0 && index < fqrns.count; index++)
         result = without_memory(add_fuse_mount(plan, fqrns.items[index], &command->words), error);
-    return result;
+    return result < 0 ? result : without_memory(add_all_overlooked(&command->words), error);
 }
 
 static size_t count_words(char *const *words)
