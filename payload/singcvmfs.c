@@ -34,7 +34,12 @@ static int fail_with_usage(const struct error *error)
 
 static int say(const char *words, size_t length)
 {
-    return file_write_full(STDOUT_FILENO, words, length) < 0 ? EXIT_REFUSED : 0;
+    struct error error = ERROR_INIT;
+    int result = file_write_full(STDOUT_FILENO, words, length);
+    if (result == 0)
+        return 0;
+    (void)error_system(&error, result, "writing to standard output");
+    return fail(&error);
 }
 
 /* What has to be set for a new container. 0 or -EINVAL. */

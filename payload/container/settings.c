@@ -145,7 +145,11 @@ int settings_prepare(struct settings *settings, struct error *error)
                      : prepare_directory("SINGCVMFS_CACHEDIR", &settings->cache, error);
     if (result < 0 || settings->log_is_chosen)
         return result < 0 ? result : prepare_directory("SINGCVMFS_LOGDIR", &settings->log, error);
-    if (prepare_directory("", &settings->log, NULL) < 0) { /* a tree for reading only */
+    result = prepare_directory("", &settings->log, NULL);
+    if (result < 0) { /* a tree for reading only */
+        if (settings->debug)
+            return error_system(error, result, "no place for debug logs but SINGCVMFS_LOGDIR: %s",
+                                settings->log);
         free(settings->log);
         settings->log = NULL;
     }
