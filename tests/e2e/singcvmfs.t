@@ -4,6 +4,8 @@ images have a static busybox and no library; the client and its libraries are th
 
 import os
 import shutil
+import signal
+import subprocess
 
 import bundlesite
 import harness
@@ -158,6 +160,18 @@ def binds_are_added_to_what_the_user_has_set_for_either_program():
 
 
 @test
+def scratch_directories_and_mounts_that_the_user_has_set_are_kept():
+    node = Node(site)
+    result = node.singcvmfs("exec", node.image(), "sh", "-c", f"touch /mine/x /his/x && cat {NAME}",
+                            repositories=ONE, env={"APPTAINER_SCRATCH": "/mine",
+                                                   "SINGULARITY_SCRATCHDIR": "/his"})
+    expect_said(result, 0, ONE)
+    dry = node.singcvmfs("--dry-run", "exec", "x", repositories=ONE,
+                         env={"SINGULARITY_FUSESPEC": "container:a b"})
+    expect_in("--fusemount 'container:a b'", dry.stdout)
+
+
+@test
 def both_programs_are_known_and_apptainer_comes_first():
     node = Node(site, version=SINGULARITY.format("3.8.7"))
     expect_said(node.singcvmfs("exec", node.image(), "cat", NAME, repositories=ONE), 0, ONE)
@@ -289,6 +303,23 @@ def an_options_file_takes_the_place_of_default_local():
 
 
 @test
+def default_local_may_be_a_link_to_a_file_elsewhere():
+    node = Node(site)
+    node.singcvmfs("-V", check=True)
+    local = node.path("dist/etc/cvmfs/default.local")
+    shared = os.path.join(node.work, "shared.local")
+    shutil.move(local, shared)
+    os.symlink(shared, local)
+    with open(shared, "a", encoding="utf-8") as file:
+        file.write("CVMFS_MARK=shared\n")
+    result = harness.run([node.path("singcvmfs"), "exec", node.image(), "sh", "-c",
+                          f"cat {NAME}; cat /var/run/cvmfs/{ONE}.?????? | grep MARK"],
+                         user=singtest.USER, cwd=node.work,
+                         env={**node.environment, "SINGCVMFS_REPOSITORIES": ONE})
+    expect_said(result, 0, f"{ONE}CVMFS_MARK='shared'\n")
+
+
+@test
 def debug_logs_are_written_on_demand():
     node = Node(site)
     node.singcvmfs("exec", node.image(), "cat", NAME, repositories=ONE, check=True)
@@ -314,6 +345,11 @@ def a_tree_for_reading_only_is_good_enough_with_a_cache_elsewhere():
                               "SINGCVMFS_CACHEDIR": "cache"})
     expect_said(result, 0, ONE)
     assert not os.path.exists(node.path("log"))
+    result = harness.run([node.path("singcvmfs"), "exec", node.image(), "cat", NAME],
+                         user=singtest.USER, cwd=node.work,
+                         env={**node.environment, "SINGCVMFS_REPOSITORIES": ONE,
+                              "SINGCVMFS_CACHEDIR": "cache", "SINGCVMFS_LOGLEVEL": "debug"})
+    expect_refused(result, "SINGCVMFS_LOGDIR", node.path("log"))
 
 
 @test
@@ -363,6 +399,85 @@ def the_official_client_serves_in_a_container_too_and_ends_in_order():
             if version.startswith("apptainer"):  # older ones do not wait for any client
                 left = set(os.listdir(tree.path(OFFICIAL_CACHE)))
                 expect_equal(left & {"rebuilds", "crashes", "cachemgr"}, set())
+
+
+@test
+def only_the_tree_is_shown_and_what_is_beside_it_is_not():
+    node = Node(site)
+    node.singcvmfs("-V", check=True)
+    with open(node.path("private"), "w", encoding="utf-8"):
+        pass
+    os.rename(node.path("dist"), os.path.join(node.work, "dist"))
+    os.symlink(os.path.join(node.work, "dist"), node.path("dist"))
+    result = harness.run([node.path("singcvmfs"), "exec", node.image(), "sh", "-c",
+                          f"cat {NAME}; ls /.singcvmfs"], user=singtest.USER, cwd=node.work,
+                         env={**node.environment, "SINGCVMFS_REPOSITORIES": ONE})
+    expect_said(result, 0, f"{ONE}dist\nsingcvmfs\n")
+
+
+# What ends before its time.
+
+def client_of(node, fqrn):
+    """The process of the client itself, and that of the keeper in front of it."""
+    serving = {"--client" in words: pid for pid, words in node.processes().items()
+               if fqrn in words and "/.singcvmfs/" in " ".join(words)}
+    return serving[False], serving[True]
+
+
+def start_and_wait(node, *repositories):
+    """A container with a shell that has read their names, and waits to be told what to do."""
+    names = " ".join(f"/cvmfs/{fqrn}/name" for fqrn in repositories)
+    process = node.start("exec", node.image(), "sh", "-c", f"cat {names}; echo; exec sh",
+                         repositories=",".join(repositories), stdin=subprocess.PIPE)
+    wait_for_output(process, "".join(repositories).encode() + b"\n")
+    return process
+
+
+def tell(process, words):
+    process.popen.stdin.write(words)
+    process.popen.stdin.close()
+    return process.wait(60)
+
+
+@test
+def a_repository_whose_client_is_killed_keeps_nobody_waiting():
+    node = Node(site)
+    for fqrn, other in ((ONE, TWO), (TWO, ONE)):
+        process = start_and_wait(node, ONE, TWO)
+        os.kill(client_of(node, fqrn)[0], 9)
+        result = tell(process, f"ls /cvmfs/{fqrn} || echo gone; cat /cvmfs/{other}/name".encode())
+        expect_equal((result.status, result.stdout), (0, f"{ONE}{TWO}\ngone\n{other}"), str(result))
+        expect_in(f"mounting {fqrn} failed: the client was ended by signal 9", result.stderr)
+
+
+@test
+def a_client_goes_on_when_its_keeper_is_killed():
+    node = Node(site)
+    process = start_and_wait(node, ONE)
+    os.kill(client_of(node, ONE)[1], 9)
+    result = tell(process, f"cat {NAME}".encode())
+    expect_equal((result.status, result.stdout), (0, f"{ONE}\n{ONE}"), str(result))
+    wait_until(lambda: not node.processes(), lambda: f"left: {node.processes()}")
+
+
+@test
+def a_client_that_does_not_end_does_not_keep_the_container():
+    node = Node(site)
+    process = start_and_wait(node, ONE)
+    os.kill(client_of(node, ONE)[0], signal.SIGSTOP)
+    expect_equal(tell(process, b"exit 3").status, 3)
+    wait_until(lambda: not node.processes(), lambda: f"left: {node.processes()}")
+
+
+@test
+def nothing_is_left_of_a_container_whose_program_is_killed():
+    node = Node(site)
+    process = start_and_wait(node, ONE, TWO)
+    assert len(node.processes()) > 4, node.processes()
+    os.kill(process.pid, 9)
+    wait_until(lambda: not node.processes(), lambda: f"left: {node.processes()}")
+    expect_said(node.singcvmfs("exec", node.image(), "cat", NAME, repositories=ONE), 0, ONE)
+
 
 
 # What is refused, and what is said.
