@@ -11,7 +11,7 @@ static const char special[] = ",:\\^\"\n\r";
 
 static bool is_blank(char letter)
 {
-    return letter == ' ' || letter == '\t';
+    return letter == ' ' || letter == '\t' || letter == '\v' || letter == '\f';
 }
 
 /* Blanks are taken off both ends of a part. */

@@ -62,8 +62,8 @@ static void test_quoting(void)
 
 static void test_binds(void)
 {
-    static const char *const special[] = {"/a,b", "/a:b", "/a\\b",   "/a^b",  "/a\"b",
-                                          "/a ",  " /a",  "/a\tb\t", "/a\nb", ""};
+    static const char *const special[] = {"/a,b", "/a:b",    "/a\\b", "/a^b",  "/a\"b", "/a ",
+                                          " /a",  "/a\tb\t", "/a\v",  "/a\nb", ""};
     for (size_t index = 0; index < sizeof special / sizeof *special; index++) {
         const struct bind bind = {.source = special[index], .destination = "/d"};
         const struct bind image = {
