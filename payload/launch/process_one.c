@@ -303,15 +303,14 @@ int process_one_run(const struct process_one_plan *plan, struct text *report, st
         return error_system(error, -errno, "adopting children");
     if (job_set_token_file(plan->caller->uid) < 0)
         return error_system(error, -ENOMEM, "preparing the environment");
-    struct process_one one = {
-        .plan = plan,
-        .mounts = {.paths = plan->paths,
-                   .caller = plan->caller,
-                   .mode = plan->mode,
-                   .root = plan->root},
-        .signals = signal_fd,
-        .requests = -1,
-        .job = -1};
+    struct process_one one = {.plan = plan,
+                              .mounts = {.paths = plan->paths,
+                                         .caller = plan->caller,
+                                         .mode = plan->mode,
+                                         .root = plan->root},
+                              .signals = signal_fd,
+                              .requests = -1,
+                              .job = -1};
     int result = run(&one, error);
     end_everything(&one);
     (void)text_append(report, one.mounts.report.bytes, one.mounts.report.length);
