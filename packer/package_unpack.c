@@ -20,9 +20,10 @@
 
 #define MOST_BYTES (UINT64_C(4) << 30)
 #define MOST_ENTRIES 100000
-#define MOST_DEPTH 64 /* directories in one another: what removes a tree goes no deeper than 128 \
-                       */
 #define BLOCK_SIZE 65536
+
+/* Directories in one another: what removes a tree goes no deeper than 128. */
+#define MOST_DEPTH 64
 
 struct unpacking {
     const struct package_unpacking *options;
