@@ -31,7 +31,7 @@ class Installation:
         """What is installed has been built: -o all keeps make from looking. Its flags would be
         those of the make that runs the tests."""
         harness.run(f"umask 077 && exec make -s -o all BUILD='{harness.build_directory()}' "
-                    f"DESTDIR='{self.destination}' PREFIX={PREFIX} {target}",
+                    f"DESTDIR='{self.destination}' PREFIX={PREFIX} CROSS= {target}",
                     cwd=harness.source_directory(), env={"MAKEFLAGS": None, "MAKELEVEL": None},
                     check=True)
 
