@@ -34,6 +34,19 @@ ROOT = User(0, 0)
 ORDINARY = User(23456, 23456) if ME.uid == 0 else ME
 
 
+def _hear_all_signals() -> None:
+    """Gives every signal that whoever started the tests ignores its usual meaning: a shell ignores
+    INT and QUIT for what it starts in the background, nohup does HUP, and both would be inherited
+    by what is tested."""
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE}:
+        if signal.getsignal(number) == signal.SIG_IGN:
+            usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+            signal.signal(number, usual)
+
+
+_hear_all_signals()
+
+
 @dataclass
 class Result:
     """A finished process. status is the exit status, or 128+N after signal N."""
