@@ -15,17 +15,17 @@
 #define TYPICAL_ENTRY 32 /* bytes in the buffer */
 
 struct job {
-    const char *path;         /* of the directory */
-    size_t most;              /* entries to list */
-    const struct text *names; /* or files to read, and how much of each */
-    size_t length;
+    struct text path;  /* of the directory */
+    struct text names; /* of files to read; empty: the directory is listed */
+    size_t most;       /* entries to list, or bytes of each file to read */
 };
 
 struct lister {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t change;
-    const struct job *job; /* NULL: nothing to do */
+    struct job job; /* its memory is used again for the next one */
+    bool has_job;
     bool ending;
 };
 
@@ -54,11 +54,11 @@ static void read_ahead(int directory, const struct text *names, size_t length)
 
 static void carry_out(const struct job *job, char *buffer)
 {
-    int directory = open(job->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int directory = open(job->path.bytes, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (directory < 0)
         return;
-    if (job->names)
-        read_ahead(directory, job->names, job->length);
+    if (job->names.length > 0)
+        read_ahead(directory, &job->names, job->most);
     else
         list(directory, job->most, buffer);
     (void)close(directory);
@@ -71,16 +71,15 @@ static void *work(void *context)
     bool alone = buffer && unshare(CLONE_FILES) == 0 && close_range(0, ~0U, 0) == 0;
     (void)pthread_mutex_lock(&lister->lock);
     while (!lister->ending) {
-        const struct job *job = lister->job;
-        if (!job) {
+        if (!lister->has_job) {
             (void)pthread_cond_wait(&lister->change, &lister->lock);
             continue;
         }
         (void)pthread_mutex_unlock(&lister->lock);
         if (alone)
-            carry_out(job, buffer);
+            carry_out(&lister->job, buffer);
         (void)pthread_mutex_lock(&lister->lock);
-        lister->job = NULL;
+        lister->has_job = false;
         (void)pthread_cond_broadcast(&lister->change);
     }
     (void)pthread_mutex_unlock(&lister->lock);
@@ -104,27 +103,58 @@ int lister_start(struct lister **lister)
     return 0;
 }
 
-static void hand_over(struct lister *lister, const struct job *job)
+/* Under the lock. */
+static void wait_until_idle(struct lister *lister)
 {
-    (void)pthread_mutex_lock(&lister->lock);
-    lister->job = job;
-    (void)pthread_cond_broadcast(&lister->change);
-    while (lister->job)
+    while (lister->has_job)
         (void)pthread_cond_wait(&lister->change, &lister->lock);
-    (void)pthread_mutex_unlock(&lister->lock);
+}
+
+/* Under the lock, with no job: a job without names yet. */
+static bool begin_job(struct lister *lister, const char *path, size_t most)
+{
+    lister->job.path.length = 0;
+    lister->job.names.length = 0;
+    lister->job.most = most;
+    return text_append_string(&lister->job.path, path) == 0;
+}
+
+static void hand_over(struct lister *lister)
+{
+    lister->has_job = true;
+    (void)pthread_cond_broadcast(&lister->change);
 }
 
 void lister_list(struct lister *lister, const char *path, size_t most)
 {
-    const struct job job = {.path = path, .most = most};
-    hand_over(lister, &job);
+    (void)pthread_mutex_lock(&lister->lock);
+    wait_until_idle(lister);
+    if (begin_job(lister, path, most))
+        hand_over(lister);
+    (void)pthread_mutex_unlock(&lister->lock);
 }
 
-void lister_read_ahead(struct lister *lister, const char *path, const struct text *names,
-                       size_t length)
+void lister_wait(struct lister *lister)
 {
-    const struct job job = {.path = path, .names = names, .length = length};
-    hand_over(lister, &job);
+    (void)pthread_mutex_lock(&lister->lock);
+    wait_until_idle(lister);
+    (void)pthread_mutex_unlock(&lister->lock);
+}
+
+void lister_read_ahead(struct lister *lister, const char *path, struct text *names, size_t length)
+{
+    if (names->length == 0)
+        return;
+    (void)pthread_mutex_lock(&lister->lock);
+    wait_until_idle(lister);
+    if (begin_job(lister, path, length)) {
+        struct text used = lister->job.names;
+        lister->job.names = *names;
+        *names = used;
+        hand_over(lister);
+    }
+    (void)pthread_mutex_unlock(&lister->lock);
+    names->length = 0;
 }
 
 void lister_stop(struct lister *lister)
@@ -138,5 +168,7 @@ void lister_stop(struct lister *lister)
     (void)pthread_join(lister->thread, NULL);
     (void)pthread_mutex_destroy(&lister->lock);
     (void)pthread_cond_destroy(&lister->change);
+    text_free(&lister->job.path);
+    text_free(&lister->job.names);
     free(lister);
 }

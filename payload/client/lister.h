@@ -17,14 +17,18 @@ struct lister;
 /* Starts the thread. 0 or a negative errno. */
 int lister_start(struct lister **lister);
 
-/* Lists up to about `most` entries of the directory `path`, so that the kernel knows them; returns
- * when done. What cannot be listed is passed over. One caller at a time, here and below. */
+/* Begins to list up to about `most` entries of the directory `path`, so that the kernel knows them,
+ * when what was begun before is done. What cannot be listed is passed over. One caller at a time,
+ * here and below. */
 void lister_list(struct lister *lister, const char *path, size_t most);
 
-/* Has the kernel read the first `length` bytes of files in the directory `path`: `names` holds
- * names, each with its NUL. Returns when the kernel has begun with all of them. */
-void lister_read_ahead(struct lister *lister, const char *path, const struct text *names,
-                       size_t length);
+/* Begins to have the kernel read the first `length` bytes of files in the directory `path`,
+ * likewise: `names` holds names, each with its NUL; they are taken, and `names` is empty
+ * afterwards. */
+void lister_read_ahead(struct lister *lister, const char *path, struct text *names, size_t length);
+
+/* Returns when what was begun last is done. */
+void lister_wait(struct lister *lister);
 
 /* Ends the thread and frees all; NULL is allowed. */
 void lister_stop(struct lister *lister);

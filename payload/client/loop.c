@@ -13,7 +13,7 @@
 
 #define MOST_FOLLOWERS 3 /* idle ones that are kept */
 
-/* Requests in a row behind each of which another one was waiting: then a second thread is worth
+/* Requests in a row that were there before anybody waited for them: then a second thread is worth
  * the price of waking it. */
 #define BACKLOG 3
 
@@ -28,7 +28,8 @@ struct worker {
     pthread_t thread;
     struct fuse_buf buffer;
     bool leads;
-    bool eager; /* the last request came soon after the one before */
+    bool eager;  /* the last request came soon after the one before */
+    bool waited; /* the last request was not there yet when it was asked for */
     bool ended;
 };
 
@@ -132,7 +133,8 @@ static int receive(struct worker *worker)
     int state;
     (void)pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state);
     int result = fuse_session_receive_buf(session, &worker->buffer);
-    int64_t start = result == -EAGAIN ? nanoseconds_now() : 0;
+    worker->waited = result == -EAGAIN;
+    int64_t start = worker->waited ? nanoseconds_now() : 0;
     while (result == -EAGAIN || result == -EINTR) {
         int64_t waited = nanoseconds_now() - start;
         if (!worker->eager || waited > EAGER_NANOSECONDS) {
@@ -145,12 +147,6 @@ static int receive(struct worker *worker)
     }
     (void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
     return result;
-}
-
-static bool more_is_waiting(const struct loop *loop)
-{
-    struct pollfd poll_fd = {.fd = fuse_session_fd(loop->session), .events = POLLIN};
-    return poll(&poll_fd, 1, 0) > 0;
 }
 
 static void *work(void *context)
@@ -170,7 +166,7 @@ static void *work(void *context)
                 end_loop(loop, received < 0 ? received : 0);
                 break;
             }
-            backlog = more_is_waiting(loop) ? backlog + 1 : 0;
+            backlog = worker->waited ? 0 : backlog + 1;
             if (worker->leads && backlog >= BACKLOG)
                 give_up_lead(worker);
             fuse_session_process_buf(loop->session, &worker->buffer);

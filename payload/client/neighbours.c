@@ -19,6 +19,7 @@
 #define MOST_BYTES (8 << 20) /* read ahead in one directory */
 #define SLICE 32             /* entries, between two looks at where the reader is */
 #define MOST_DIRECTORIES 8   /* to go ahead by */
+#define READERS 2            /* threads that have files read: one sleeps as often as it works */
 
 /* One directory that is read from. */
 struct watch {
@@ -34,7 +35,9 @@ struct neighbours {
     _Atomic uint64_t last_read; /* the file whose content was asked for last */
 
     /* The worker's own. */
-    struct lister *lister;
+    struct lister *directories;       /* goes ahead of the others */
+    struct lister *contents[READERS]; /* take slices in turn */
+    size_t turn;
     uint64_t expected; /* the directory that a reader of one after the other comes to next */
     size_t window;     /* directories it was ahead of the reader last time */
 
@@ -79,7 +82,9 @@ void neighbours_destroy(struct neighbours *neighbours)
     (void)pthread_mutex_unlock(&neighbours->lock);
     if (neighbours->has_worker)
         (void)pthread_join(neighbours->worker, NULL);
-    lister_stop(neighbours->lister);
+    lister_stop(neighbours->directories);
+    for (size_t index = 0; index < READERS; index++)
+        lister_stop(neighbours->contents[index]);
     (void)pthread_mutex_destroy(&neighbours->lock);
     (void)pthread_cond_destroy(&neighbours->change);
     free(neighbours->mountpoint);
@@ -137,21 +142,48 @@ static void read_contents(struct neighbours *neighbours, const struct tree_node 
                 continue;
             bytes += item->node.entry.size;
         }
-        lister_read_ahead(neighbours->lister, path, &names, FILE_LIMIT);
+        lister_read_ahead(neighbours->contents[neighbours->turn++ % READERS], path, &names,
+                          FILE_LIMIT);
         entries += listing.count;
         after = listing.items[listing.count - 1].cookie;
     }
     tree_listing_free(&listing);
 }
 
-static void prepare(struct neighbours *neighbours, const struct tree_node *directory)
+static bool begin_listing(struct neighbours *neighbours, const struct tree_node *directory,
+                          struct text *path)
 {
-    auto_text struct text path = TEXT_INIT;
-    if (text_append_string(&path, neighbours->mountpoint) < 0 ||
-        tree_path(neighbours->tree, directory, &path) < 0)
-        return;
-    lister_list(neighbours->lister, path.bytes, MOST_ENTRIES);
-    read_contents(neighbours, directory, path.bytes);
+    path->length = 0;
+    if (text_append_string(path, neighbours->mountpoint) < 0 ||
+        tree_path(neighbours->tree, directory, path) < 0)
+        return false;
+    lister_list(neighbours->directories, path->bytes, MOST_ENTRIES);
+    return true;
+}
+
+static void mark_done(struct neighbours *neighbours, uint64_t directory)
+{
+    (void)pthread_mutex_lock(&neighbours->lock);
+    neighbours->done[neighbours->next_done++ % REMEMBERED] = directory;
+    (void)pthread_mutex_unlock(&neighbours->lock);
+}
+
+/* One directory is listed while the contents of the one before are read: names have to be known
+ * before files can be opened without asking for each. */
+static void prepare(struct neighbours *neighbours, const struct tree_node *directories,
+                    size_t count)
+{
+    struct text paths[2] = {TEXT_INIT, TEXT_INIT};
+    bool begun = count > 0 && begin_listing(neighbours, &directories[0], &paths[0]);
+    for (size_t index = 0; begun; index++) {
+        mark_done(neighbours, directories[index].inode);
+        lister_wait(neighbours->directories);
+        begun = index + 1 < count &&
+                begin_listing(neighbours, &directories[index + 1], &paths[(index + 1) % 2]);
+        read_contents(neighbours, &directories[index], paths[index % 2].bytes);
+    }
+    text_free(&paths[0]);
+    text_free(&paths[1]);
 }
 
 /* The directories that stand behind `directory` in their parent, up to `most`. */
@@ -171,13 +203,6 @@ static size_t find_next(struct neighbours *neighbours, const struct tree_node *d
     return count;
 }
 
-static void mark_done(struct neighbours *neighbours, uint64_t directory)
-{
-    (void)pthread_mutex_lock(&neighbours->lock);
-    neighbours->done[neighbours->next_done++ % REMEMBERED] = directory;
-    (void)pthread_mutex_unlock(&neighbours->lock);
-}
-
 /* A directory has a reader. One who goes from directory to directory finds ever more of them
  * prepared, as a reader of a large file does with its blocks. */
 static void go_ahead(struct neighbours *neighbours, uint64_t inode)
@@ -187,20 +212,26 @@ static void go_ahead(struct neighbours *neighbours, uint64_t inode)
         return;
     size_t window = inode == neighbours->expected ? 2 * neighbours->window + 1 : 0;
     neighbours->window = window < MOST_DIRECTORIES ? window : MOST_DIRECTORIES;
-    prepare(neighbours, &directory);
-    struct tree_node next[MOST_DIRECTORIES + 1];
-    size_t count = find_next(neighbours, &directory, next, neighbours->window + 1);
-    neighbours->expected = count > neighbours->window ? next[neighbours->window].inode : 0;
-    for (size_t index = 0; index < count && index < neighbours->window; index++) {
-        mark_done(neighbours, next[index].inode);
-        prepare(neighbours, &next[index]);
-    }
+    struct tree_node next[MOST_DIRECTORIES + 2];
+    next[0] = directory;
+    size_t found = 1 + find_next(neighbours, &directory, next + 1, neighbours->window + 1);
+    size_t count = found < neighbours->window + 1 ? found : neighbours->window + 1;
+    neighbours->expected = found > count ? next[count].inode : 0;
+    prepare(neighbours, next, count);
+}
+
+static int start_listers(struct neighbours *neighbours)
+{
+    int result = lister_start(&neighbours->directories);
+    for (size_t index = 0; result == 0 && index < READERS; index++)
+        result = lister_start(&neighbours->contents[index]);
+    return result;
 }
 
 static void *work(void *context)
 {
     struct neighbours *neighbours = context;
-    if (lister_start(&neighbours->lister) < 0)
+    if (start_listers(neighbours) < 0)
         return NULL; /* readers go on as without */
     (void)pthread_mutex_lock(&neighbours->lock);
     while (!neighbours->ending) {
