@@ -38,7 +38,7 @@ struct unpacking {
 /* Where an entry goes: its last directory, and its name there. */
 struct place {
     int directory;
-    char *name; /* part of the path */
+    const char *name; /* part of the path */
 };
 
 static int refuse(const struct unpacking *unpacking, const char *path, const char *why)
@@ -87,21 +87,20 @@ static int enter(int parent, const char *name)
     return fd < 0 ? -errno : fd;
 }
 
-/* Goes along `path`, which is cut for it, to its last directory. The caller closes that. */
-static int find_place(const struct unpacking *unpacking, char *path, const char *whole,
-                      struct place *place)
+/* Goes along `path` to its last directory. The caller closes that. */
+static int find_place(const struct unpacking *unpacking, const char *path, struct place *place)
 {
     auto_fd int directory = fcntl(unpacking->stage->fd, F_DUPFD_CLOEXEC, 0);
     if (directory < 0)
-        return fail(unpacking, -errno, whole);
-    char *rest = path;
-    for (char *slash; (slash = strchr(rest, '/')); rest = slash + 1) {
-        *slash = '\0';
-        int next = enter(directory, rest);
+        return fail(unpacking, -errno, path);
+    const char *rest = path;
+    for (const char *slash; (slash = strchr(rest, '/')); rest = slash + 1) {
+        auto_free char *name = strndup(rest, (size_t)(slash - rest));
+        int next = name ? enter(directory, name) : -ENOMEM;
         if (next == -ELOOP || next == -ENOTDIR)
-            return refuse(unpacking, whole, "it leads through a link or a file");
+            return refuse(unpacking, path, "it leads through a link or a file");
         if (next < 0)
-            return fail(unpacking, next, whole);
+            return fail(unpacking, next, path);
         (void)close(directory);
         directory = next;
     }
@@ -217,11 +216,8 @@ static int make_hard_link(struct unpacking *unpacking, const struct place *place
         return fail(unpacking, result, path);
     if (result < 0 || !strings_contain(&unpacking->files, target.bytes))
         return refuse(unpacking, path, "a hard link to what is not in the package");
-    auto_free char *copy = strdup(target.bytes);
-    if (!copy)
-        return fail(unpacking, -ENOMEM, path);
     struct place from;
-    result = find_place(unpacking, copy, target.bytes, &from);
+    result = find_place(unpacking, target.bytes, &from);
     if (result < 0)
         return result;
     auto_fd int directory = from.directory;
@@ -297,11 +293,8 @@ static int unpack_entry(struct unpacking *unpacking, struct archive_entry *entry
     if (archive_entry_size_is_set(entry) &&
         (archive_entry_size(entry) < 0 || (uint64_t)archive_entry_size(entry) > unpacking->left))
         return refuse(unpacking, name, "the files are larger than a package may be");
-    auto_free char *copy = strdup(path.bytes);
-    if (!copy)
-        return fail(unpacking, -ENOMEM, name);
     struct place place;
-    result = find_place(unpacking, copy, path.bytes, &place);
+    result = find_place(unpacking, path.bytes, &place);
     if (result < 0)
         return result;
     auto_fd int directory = place.directory;
