@@ -9,7 +9,7 @@ import tempfile
 import harness
 from harness import expect_equal, expect_in, test
 from launchtree import Tree, wait_for_output
-from terminal import Terminal
+from terminal import Terminal, expect_job_control
 
 harness.require_fuse_userns()
 
@@ -296,19 +296,7 @@ def orphans_end_with_the_command():
 @test
 def a_shell_with_job_control_may_be_the_command_and_gives_the_terminal_back():
     tree = Tree()
-    command = shlex.join(tree.command("--", "bash", "--norc", "-i"))
-    terminal = Terminal(["/bin/sh", "-c", f"{command}; echo status $?; read line; echo got $line"],
-                        tree.user)
-    terminal.type("(read x; echo job $x) &\n")
-    terminal.expect("[1] ")
-    terminal.type("fg\n")
-    terminal.expect("( read x; echo job $x )\r\n")
-    terminal.type("one\n")
-    terminal.expect("job one\r\n")
-    terminal.type("exit 5\n")
-    terminal.expect("status 5\r\n")
-    terminal.type("words\n")
-    terminal.expect("got words\r\n")
+    expect_job_control(tree.command("--", "bash", "--norc", "-i"), tree.user)
     tree.expect_nothing_left()
 
 

@@ -15,7 +15,8 @@ import socket
 
 import harness
 from harness import expect_equal, expect_in, test
-from launchtree import NAMED, Tree, children_of, name_of, wait_for_output, wait_until
+from launchtree import (NAMED, Tree, children_of, name_of, wait_for_output, wait_until,
+                        why_no_fusermount)
 from nodes import MASKED_PROC, NO_FUSERMOUNT, Node
 
 CONFIG = "config.example.org"
@@ -37,16 +38,6 @@ def tree(**options):
     made = Tree(user=NAMED, parent=harness.temporary_directory(NAMED, prefix="modes-"), **options)
     harness.at_end(made.run, "umountrepo", "-z", "-a")
     return made
-
-
-def why_not():
-    """Why fusermount cannot be used here, or None."""
-    if not shutil.which("fusermount3") and not shutil.which("fusermount"):
-        return "no fusermount"
-    harness.try_fuse_in_user_namespace()  # opens /dev/fuse to users, as udev does
-    with harness.scope():
-        result = tree().run("mountrepo", "a.example.org")
-    return result.stderr if result.status else None
 
 
 def shell(script):
@@ -604,7 +595,7 @@ def kill_if_there(pid):
         pass
 
 
-REASON = why_not()
+REASON = why_no_fusermount(tree)
 if REASON:
     harness.skip_all(f"fusermount does not work here: {REASON}")
 harness.main()

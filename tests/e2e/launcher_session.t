@@ -10,7 +10,7 @@ import harness
 from harness import expect_equal, expect_in, test
 from launchtree import masked, wait_for_output
 from sessiontest import Node
-from terminal import Terminal
+from terminal import Terminal, expect_job_control
 
 harness.require_fuse_userns()
 
@@ -159,19 +159,8 @@ def signals_are_passed_on():
 def a_shell_has_the_terminal_and_job_control_and_gives_it_back():
     node = Node()
     node.begin("s")
-    command = shlex.join(node.command("--join", "s", "--", "bash", "--norc", "-i"))
-    terminal = Terminal(["/bin/sh", "-c", f"{command}; echo status $?; read line; echo got $line"],
-                        node.user, env=node.environment)
-    terminal.type("(read x; echo job $x) &\n")
-    terminal.expect("[1] ")
-    terminal.type("fg\n")
-    terminal.expect("( read x; echo job $x )\r\n")
-    terminal.type("one\n")
-    terminal.expect("job one\r\n")
-    terminal.type("exit 5\n")
-    terminal.expect("status 5\r\n")
-    terminal.type("words\n")
-    terminal.expect("got words\r\n")
+    expect_job_control(node.command("--join", "s", "--", "bash", "--norc", "-i"), node.user,
+                       node.environment)
     node.end("s")
     node.expect_nothing_left()
 

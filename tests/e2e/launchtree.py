@@ -187,3 +187,13 @@ def official_tree(with_loader, **options):
     for path in libraries:
         shutil.copy2(path, tree.path("dist/usr/lib64", os.path.basename(path)))
     return tree
+
+
+def why_no_fusermount(make_tree):
+    """Why fusermount cannot mount in a tree of that kind here, or None."""
+    if not shutil.which("fusermount3") and not shutil.which("fusermount"):
+        return "no fusermount"
+    harness.try_fuse_in_user_namespace()  # opens /dev/fuse to users, as udev does
+    with harness.scope():
+        result = make_tree().run("mountrepo", "a.example.org")
+    return result.stderr if result.status else None

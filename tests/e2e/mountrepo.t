@@ -4,13 +4,12 @@
 import json
 import os
 import pwd
-import shutil
 import signal
 import time
 
 import harness
 from harness import expect_equal, expect_in, test
-from launchtree import Tree, name_of, wait_until
+from launchtree import Tree, name_of, wait_until, why_no_fusermount
 
 CONFIG = "config.example.org"
 
@@ -24,16 +23,6 @@ def tree_to_mount_in(**options):
     tree = Tree(user=USER, **options)
     harness.at_end(tree.run, "umountrepo", "-z", "-a")
     return tree
-
-
-def why_not():
-    """Why fusermount cannot be used here, or None."""
-    if not shutil.which("fusermount3") and not shutil.which("fusermount"):
-        return "no fusermount"
-    harness.try_fuse_in_user_namespace()  # opens /dev/fuse to users, as udev does
-    with harness.scope():
-        result = tree_to_mount_in().run("mountrepo", "a.example.org")
-    return result.stderr if result.status else None
 
 
 def rows(tree):
@@ -246,7 +235,7 @@ def without_any_fusermount_the_message_says_what_to_install():
     expect_in("fuse3", result.stderr)
 
 
-REASON = why_not()
+REASON = why_no_fusermount(tree_to_mount_in)
 if REASON:
     harness.skip_all(f"fusermount does not work here: {REASON}")
 harness.main()

@@ -9,6 +9,7 @@ import fcntl
 import os
 import pty
 import select
+import shlex
 import struct
 import termios
 
@@ -56,3 +57,21 @@ class Terminal:
         """The same of what comes from now on, or was not looked at yet."""
         self.expect(words)
         self.seen = self.seen.partition(words)[2]
+
+
+def expect_job_control(shell, user, env=None):
+    """The command, an interactive bash, has the terminal with job control, and gives it back to the
+    shell that started it."""
+    command = shlex.join(shell)
+    terminal = Terminal(["/bin/sh", "-c", f"{command}; echo status $?; read line; echo got $line"],
+                        user, env=env)
+    terminal.type("(read x; echo job $x) &\n")
+    terminal.expect("[1] ")
+    terminal.type("fg\n")
+    terminal.expect("( read x; echo job $x )\r\n")
+    terminal.type("one\n")
+    terminal.expect("job one\r\n")
+    terminal.type("exit 5\n")
+    terminal.expect("status 5\r\n")
+    terminal.type("words\n")
+    terminal.expect("got words\r\n")
