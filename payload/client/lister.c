@@ -1,85 +1,79 @@
 #include "payload/client/lister.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "payload/base/scope.h"
+#include "payload/base/text.h"
+
 #define BUFFER_SIZE 32768
-#define TYPICAL_ENTRY 32 /* bytes in the buffer */
+#define QUEUE_LENGTH 4
 
 struct job {
-    struct text path;  /* of the directory */
-    struct text names; /* of files to read; empty: the directory is listed */
-    size_t most;       /* entries to list, or bytes of each file to read */
+    struct text path; /* its memory is used again for a later job */
+    int64_t from;
+    int64_t until;
+    bool is_given; /* the path: else there was no memory for it */
+    bool opened;
 };
 
 struct lister {
     pthread_t thread;
     pthread_mutex_t lock;
     pthread_cond_t change;
-    struct job job; /* its memory is used again for the next one */
-    bool has_job;
+    struct job queue[QUEUE_LENGTH]; /* job N has place N % QUEUE_LENGTH */
+    uint64_t asked;                 /* jobs so far */
+    uint64_t done;
     bool ending;
 };
 
-static void list(int directory, size_t most, char *buffer)
+/* The offset behind the last of the entries in a buffer. */
+static int64_t last_offset(const char *buffer, size_t length)
 {
-    size_t listed = 0;
-    while (listed < most) {
-        long count = syscall(SYS_getdents64, directory, buffer, BUFFER_SIZE);
-        if (count <= 0)
-            break;
-        listed += (size_t)count / TYPICAL_ENTRY;
+    int64_t offset = 0;
+    for (size_t at = 0; at < length;) {
+        const struct dirent64 *entry = (const void *)(buffer + at);
+        offset = entry->d_off;
+        at += entry->d_reclen;
     }
+    return offset;
 }
 
-static void read_ahead(int directory, const struct text *names, size_t length)
+static void list(struct job *job, char *buffer)
 {
-    const char *end = names->bytes + names->length;
-    for (const char *name = names->bytes; name < end; name += strlen(name) + 1) {
-        int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-        if (fd < 0)
-            continue;
-        (void)readahead(fd, 0, length); /* a reader will see what is wrong */
-        (void)close(fd);
-    }
-}
-
-static void carry_out(const struct job *job, char *buffer)
-{
-    int directory = open(job->path.bytes, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (directory < 0)
+    auto_fd int directory = open(job->path.bytes, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    job->opened = directory >= 0;
+    if (directory < 0 || lseek(directory, job->from, SEEK_SET) < 0)
         return;
-    if (job->names.length > 0)
-        read_ahead(directory, &job->names, job->most);
-    else
-        list(directory, job->most, buffer);
-    (void)close(directory);
+    ssize_t length;
+    do
+        length = getdents64(directory, buffer, BUFFER_SIZE);
+    while (length > 0 && last_offset(buffer, (size_t)length) < job->until);
 }
 
 static void *work(void *context)
 {
     struct lister *lister = context;
-    char *buffer = malloc(BUFFER_SIZE);
+    char *buffer = malloc(BUFFER_SIZE); /* aligned for any type */
     bool alone = buffer && unshare(CLONE_FILES) == 0 && close_range(0, ~0U, 0) == 0;
     (void)pthread_mutex_lock(&lister->lock);
     while (!lister->ending) {
-        if (!lister->has_job) {
+        if (lister->done == lister->asked) {
             (void)pthread_cond_wait(&lister->change, &lister->lock);
             continue;
         }
+        struct job *job = &lister->queue[lister->done % QUEUE_LENGTH];
         (void)pthread_mutex_unlock(&lister->lock);
-        if (alone)
-            carry_out(&lister->job, buffer);
+        if (alone && job->is_given)
+            list(job, buffer);
         (void)pthread_mutex_lock(&lister->lock);
-        lister->has_job = false;
+        lister->done++;
         (void)pthread_cond_broadcast(&lister->change);
     }
     (void)pthread_mutex_unlock(&lister->lock);
@@ -104,57 +98,36 @@ int lister_start(struct lister **lister)
 }
 
 /* Under the lock. */
-static void wait_until_idle(struct lister *lister)
+static void wait_for(struct lister *lister, uint64_t number)
 {
-    while (lister->has_job)
+    while (lister->done < number)
         (void)pthread_cond_wait(&lister->change, &lister->lock);
 }
 
-/* Under the lock, with no job: a job without names yet. */
-static bool begin_job(struct lister *lister, const char *path, size_t most)
+uint64_t lister_list(struct lister *lister, const char *path, int64_t from, int64_t until)
 {
-    lister->job.path.length = 0;
-    lister->job.names.length = 0;
-    lister->job.most = most;
-    return text_append_string(&lister->job.path, path) == 0;
-}
-
-static void hand_over(struct lister *lister)
-{
-    lister->has_job = true;
+    (void)pthread_mutex_lock(&lister->lock);
+    if (lister->asked >= QUEUE_LENGTH)
+        wait_for(lister, lister->asked + 1 - QUEUE_LENGTH);
+    struct job *job = &lister->queue[lister->asked % QUEUE_LENGTH];
+    job->path.length = 0;
+    job->from = from;
+    job->until = until;
+    job->opened = false;
+    job->is_given = text_append_string(&job->path, path) == 0;
+    const uint64_t number = ++lister->asked;
     (void)pthread_cond_broadcast(&lister->change);
+    (void)pthread_mutex_unlock(&lister->lock);
+    return number;
 }
 
-void lister_list(struct lister *lister, const char *path, size_t most)
+bool lister_wait(struct lister *lister, uint64_t number)
 {
     (void)pthread_mutex_lock(&lister->lock);
-    wait_until_idle(lister);
-    if (begin_job(lister, path, most))
-        hand_over(lister);
+    wait_for(lister, number);
+    const bool opened = lister->queue[(number - 1) % QUEUE_LENGTH].opened;
     (void)pthread_mutex_unlock(&lister->lock);
-}
-
-void lister_wait(struct lister *lister)
-{
-    (void)pthread_mutex_lock(&lister->lock);
-    wait_until_idle(lister);
-    (void)pthread_mutex_unlock(&lister->lock);
-}
-
-void lister_read_ahead(struct lister *lister, const char *path, struct text *names, size_t length)
-{
-    if (names->length == 0)
-        return;
-    (void)pthread_mutex_lock(&lister->lock);
-    wait_until_idle(lister);
-    if (begin_job(lister, path, length)) {
-        struct text used = lister->job.names;
-        lister->job.names = *names;
-        *names = used;
-        hand_over(lister);
-    }
-    (void)pthread_mutex_unlock(&lister->lock);
-    names->length = 0;
+    return opened;
 }
 
 void lister_stop(struct lister *lister)
@@ -168,7 +141,7 @@ void lister_stop(struct lister *lister)
     (void)pthread_join(lister->thread, NULL);
     (void)pthread_mutex_destroy(&lister->lock);
     (void)pthread_cond_destroy(&lister->change);
-    text_free(&lister->job.path);
-    text_free(&lister->job.names);
+    for (size_t index = 0; index < QUEUE_LENGTH; index++)
+        text_free(&lister->queue[index].path);
     free(lister);
 }

@@ -92,9 +92,10 @@ static void lookup(fuse_req_t request, fuse_ino_t parent, const char *name)
         return;
     }
     content_note(client->content, &node);
-    neighbours_looked_up(client->neighbours, parent, &node);
     entry.ino = node.inode;
     entry.attr_timeout = entry.entry_timeout;
+    if (!neighbours_looked_up(client->neighbours, parent, &node))
+        entry.entry_timeout = 0;
     tree_remember(client->tree, node.inode, 1);
     if (fuse_reply_entry(request, &entry) < 0)
         tree_forget(client->tree, node.inode, 1);
@@ -196,7 +197,11 @@ static void statfs(fuse_req_t request, fuse_ino_t inode)
 
 static void init(void *context, struct fuse_conn_info *connection)
 {
-    (void)context;
+    struct client *client = context;
+    /* Before, an entry has some old validity for a moment before it has the one that it is listed
+     * with (Linux 4.9, which brought 7.26, keeps it elsewhere). */
+    if (connection->proto_major == 7 && connection->proto_minor < 26)
+        neighbours_stop_storing(client->neighbours);
     /* An inode means one content for ever: nothing to invalidate, links may be cached. */
     connection->want &=
         ~(unsigned)(FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_SPLICE_READ | FUSE_CAP_READDIRPLUS_AUTO);

@@ -1,10 +1,11 @@
-/* Listings. An offset is the row of the entry before, so that nothing has to be remembered between
- * one slice and the next: offset 1 is behind ".", 2 behind "..", 2 + N behind row N. */
+/* Listings. An offset says which entry was the one before (tree_offset), so that nothing has to be
+ * remembered between one slice and the next. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "payload/base/scope.h"
+#include "payload/client/neighbours.h"
 #include "payload/client/operations.h"
 
 enum { PLACE_OPENDIR = 3 };
@@ -16,6 +17,7 @@ enum { PLACE_OPENDIR = 3 };
 struct filler {
     fuse_req_t request;
     struct client *client;
+    uint64_t directory;
     bool plus;
     double validity;
     char *bytes;
@@ -23,9 +25,10 @@ struct filler {
     size_t used;
 };
 
-/* Adds one entry; false when the buffer is full. */
+/* Adds one entry, the name of which is good for `validity` seconds; false when the buffer is full.
+ */
 static bool add(struct filler *filler, const char *name, const struct stat *status, uint64_t inode,
-                off_t next)
+                double validity, off_t next)
 {
     char *at = filler->bytes + filler->used;
     size_t room = filler->size - filler->used;
@@ -35,7 +38,7 @@ static bool add(struct filler *filler, const char *name, const struct stat *stat
             .ino = inode,
             .attr = *status,
             .attr_timeout = filler->validity,
-            .entry_timeout = filler->validity,
+            .entry_timeout = validity,
         };
         needed = fuse_add_direntry_plus(filler->request, at, room, name, &entry, next);
     } else {
@@ -52,7 +55,7 @@ static int add_dots(struct filler *filler, uint64_t directory, off_t offset, str
     if (offset < 1) {
         struct stat status = {.st_mode = S_IFDIR,
                               .st_ino = directory == TREE_ROOT ? TREE_FIRST_INODE : directory};
-        (void)add(filler, ".", &status, 0, 1); /* the buffer is empty: it fits */
+        (void)add(filler, ".", &status, 0, 0, 1); /* the buffer is empty: it fits */
     }
     if (offset < 2 && directory != TREE_ROOT) { /* the root has no ".." of its own (10.3) */
         uint64_t parent;
@@ -61,7 +64,7 @@ static int add_dots(struct filler *filler, uint64_t directory, off_t offset, str
             return result;
         struct stat status = {.st_mode = S_IFDIR,
                               .st_ino = parent == TREE_ROOT ? TREE_FIRST_INODE : parent};
-        (void)add(filler, "..", &status, 0, 2);
+        (void)add(filler, "..", &status, 0, 0, 2);
     }
     return 0;
 }
@@ -76,8 +79,10 @@ static int add_entries(struct filler *filler, const struct tree_listing *listing
                                     listing->text.bytes + item->symlink, &status);
         if (result < 0)
             return result;
+        const bool seen =
+            !filler->plus || neighbours_listed(filler->client->neighbours, filler->directory, item);
         if (!add(filler, listing->text.bytes + item->name, &status, item->node.inode,
-                 (off_t)item->cookie + 2))
+                 seen ? filler->validity : 0, tree_offset(item->cookie)))
             return 1;
         if (filler->plus) {
             tree_remember(filler->client->tree, item->node.inode, 1);
@@ -97,6 +102,7 @@ static void list(fuse_req_t request, fuse_ino_t inode, size_t size, off_t offset
     struct filler filler = {
         .request = request,
         .client = client,
+        .directory = inode,
         .plus = plus,
         .validity = client_validity(client),
         .bytes = bytes,

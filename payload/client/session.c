@@ -212,13 +212,23 @@ static void end_reloading(struct session *session)
     (void)pthread_join(session->reloader, NULL);
 }
 
+/* A content_storer. */
+static int store_content(void *context, uint64_t inode, const char *bytes, size_t length)
+{
+    const struct session *session = context;
+    struct fuse_bufvec content = FUSE_BUFVEC_INIT(length);
+    content.buf[0].mem = (void *)(uintptr_t)bytes; /* is only read */
+    return fuse_lowlevel_notify_store(session->fuse, inode, 0, &content, FUSE_BUF_NO_SPLICE);
+}
+
 /* One thread cannot answer itself. */
 static int start_neighbours(struct session *session)
 {
     struct client *client = session->client;
     if (session->single_threaded || !session->mountpoint)
         return 0;
-    return neighbours_create(client->tree, client->cache, session->mountpoint, &client->neighbours);
+    return neighbours_create(client->tree, client->fetcher, session->mountpoint, store_content,
+                             session, loop_yield, &client->neighbours);
 }
 
 /* To be called when no thread uses the descriptor any more, else an answer could go into whatever
@@ -246,6 +256,7 @@ int session_serve(struct session *session, struct error *error)
         result = serve(session);
         end_reloading(session);
     }
+    neighbours_stop_storing(session->client->neighbours);
     close_channel(session);
     neighbours_destroy(session->client->neighbours);
     session->client->neighbours = NULL;

@@ -66,6 +66,13 @@ int tree_list(struct tree *tree, uint64_t directory, uint64_t after, size_t most
               struct tree_listing *listing, struct error *error);
 void tree_listing_free(struct tree_listing *listing);
 
+/* The offset in the kernel's listing of a directory at which to go on behind an entry: 1 is behind
+ * ".", 2 behind "..". */
+static inline int64_t tree_offset(uint64_t cookie)
+{
+    return cookie == 0 ? 0 : (int64_t)cookie + 2;
+}
+
 /* The inode of a directory's parent; the root is its own. */
 int tree_parent(struct tree *tree, uint64_t directory, uint64_t *parent, struct error *error);
 

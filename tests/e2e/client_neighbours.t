@@ -1,6 +1,11 @@
 #!/usr/bin/env python3
 """Reading ahead across files: whoever reads some files of a directory one after the other finds the
-next ones in the kernel's page cache. Seen by fincore, which asks the kernel without reading."""
+next ones in the kernel's page cache. Seen by fincore, which asks the kernel without reading; but it
+asks for the name, and what was asked for is not stored any more, so that each file is looked at
+once."""
+
+import random
+import time
 
 import clienttest
 import harness
@@ -10,12 +15,22 @@ harness.require_fuse_userns()
 
 FQRN = "neighbours.example.org"
 FILES = {f"d{directory}/f{number:02}": f"{directory} {number}\n" * 300
-         for directory in range(4) for number in range(20)}
+         for directory in range(4) for number in range(60)}
+KILLS = 25
 
 
 def cached_pages(mount: harness.Mount, name: str) -> int:
     """How much of a file the kernel has."""
     return int(mount.run(["fincore", "--noheadings", "--output", "PAGES", name]).stdout)
+
+
+def comes_into_cache(mount: harness.Mount, directory: str) -> bool:
+    """Whether the kernel gets contents of a directory that were not read, within some seconds."""
+    for number in reversed(range(30, 60)):
+        if cached_pages(mount, f"{directory}/f{number:02}") > 0:
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def warm_mount() -> harness.Mount:
@@ -35,8 +50,8 @@ def a_reader_of_small_files_finds_the_next_ones_in_the_page_cache():
     mount = warm_mount()
     expect_equal(cached_pages(mount, "d1/f10"), 0)
     mount.run("cat d1/f00 d1/f01 d1/f02")
-    clienttest.wait_until(lambda: cached_pages(mount, "d1/f19") > 0, "d1/f19 in the page cache")
-    assert cached_pages(mount, "d1/f10") > 0
+    assert comes_into_cache(mount, "d1")
+    assert cached_pages(mount, "d1/f11") > 0
     expect_equal(cached_pages(mount, "d2/f10"), 0)
 
 
@@ -44,8 +59,8 @@ def a_reader_of_small_files_finds_the_next_ones_in_the_page_cache():
 def what_was_stored_ahead_is_the_content():
     mount = warm_mount()
     mount.run("cat d1/f00 d1/f01 d1/f02")
-    clienttest.wait_until(lambda: cached_pages(mount, "d1/f19") > 0, "d1/f19 in the page cache")
-    for number in range(20):
+    assert comes_into_cache(mount, "d1")
+    for number in range(60):
         name = f"d1/f{number:02}"
         expect_equal(mount.read(name).decode(), FILES[name], name)
 
@@ -54,9 +69,39 @@ def what_was_stored_ahead_is_the_content():
 def a_reader_of_one_directory_after_the_other_finds_the_next_directory_too():
     mount = warm_mount()
     mount.run("cat d0/f00 d0/f01 d0/f02")
-    clienttest.wait_until(lambda: cached_pages(mount, "d0/f19") > 0, "d0/f19 in the page cache")
+    assert comes_into_cache(mount, "d0")
     mount.run("cat d1/f00 d1/f01 d1/f02")
-    clienttest.wait_until(lambda: cached_pages(mount, "d2/f10") > 0, "d2/f10 in the page cache")
+    assert comes_into_cache(mount, "d2")
+    expect_equal(mount.read("d2/f20").decode(), FILES["d2/f20"])
+
+
+@test
+def all_readers_find_the_content_while_it_is_stored():
+    mount = warm_mount()
+    sums = "find . -type f | sort | xargs sha256sum | sha256sum"
+    expected = mount.run(sums).stdout
+    for _ in range(3):
+        mount = warm_mount()
+        readers = [mount.start(["sh", "-c", sums]) for _ in range(4)]
+        readers += [mount.start(["sh", "-c", "ls -lR >/dev/null; " + sums]) for _ in range(2)]
+        for reader in readers:
+            expect_equal(reader.wait().stdout, expected)
+
+
+@test
+def a_kill_while_contents_are_stored_leaves_nothing_waiting():
+    generator = random.Random(1)
+    for number in range(KILLS):
+        mount = warm_mount()
+        readers = [mount.start(["sh", "-c", "cat d*/* >/dev/null; cat d2/* d1/* >/dev/null"])
+                   for _ in range(3)]
+        time.sleep(generator.random() * 0.03)
+        client, = mount.sandbox.processes("cvmfs2")
+        mount.sandbox.run(["kill", "-KILL", str(client)])
+        for reader in readers:
+            assert not reader.wait(timeout=20).timed_out
+        clienttest.wait_until(lambda: not mount.sandbox.processes("cvmfs2"),
+                              f"the end of client {number}")
 
 
 @test
