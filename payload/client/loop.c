@@ -20,7 +20,7 @@
 /* Waking a processor that has gone to sleep takes longer than answering a request, most of all on
  * virtual machines. So while requests come one upon the other, the leader looks for the next for
  * this long before it sleeps; it stops that when one has not come within twice the time. */
-#define EAGER_NANOSECONDS 50000
+#define EAGER_NANOSECONDS 20000
 
 struct worker {
     struct loop *loop;
