@@ -108,21 +108,23 @@ static void end_loop(struct loop *loop, int result)
     (void)pthread_mutex_unlock(&loop->lock);
 }
 
-/* The next request if there is one, else -EAGAIN. */
-static int receive_waiting(struct worker *worker)
-{
-    int result;
-    do
-        result = fuse_session_receive_buf(worker->loop->session, &worker->buffer);
-    while (result == -EINTR);
-    return result;
-}
-
 static int64_t nanoseconds_now(void)
 {
     struct timespec now;
     (void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
     return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+/* The next request if there is one, or comes soon, else -EAGAIN. */
+static int receive_waiting(struct worker *worker)
+{
+    int64_t start = nanoseconds_now();
+    int result;
+    do
+        result = fuse_session_receive_buf(worker->loop->session, &worker->buffer);
+    while (result == -EINTR || (result == -EAGAIN && worker->loop->may_be_eager &&
+                                nanoseconds_now() - start < EAGER_NANOSECONDS));
+    return result;
 }
 
 /* The next request, or a negative errno; cancellation, by which loop_stop ends a thread that waits,
