@@ -274,7 +274,7 @@ $(BUILD)/helpers/downloads: $(BUILD)/native/tests/helpers/downloads.o $(BUILD)/n
 
 # Tests. Unit tests are programs, end-to-end tests are scripts; both speak TAP.
 E2E_TESTS := $(wildcard tests/e2e/*.t)
-PROVE     := CVMFSEXEC_BUILD=$(abspath $(BUILD)) prove --timer --failures --merge
+PROVE     := CVMFSEXEC_BUILD="$(abspath $(BUILD))" prove --timer --failures --merge
 
 deps:
 	@scripts/install-deps
@@ -294,7 +294,7 @@ tests-built: $(UNIT_TESTS) $(FUZZ_REPLAYS) $(TEST_HELPERS)
 
 demo: deps
 	@$(MAKE) --no-print-directory all
-	@CVMFSEXEC_BUILD=$(abspath $(BUILD)) scripts/demo
+	@CVMFSEXEC_BUILD="$(abspath $(BUILD))" scripts/demo
 
 # What measures is small and without a language of its own to start.
 BENCH_HELPERS := $(addprefix $(BUILD)/bench/,readfiles spawn)
@@ -304,7 +304,7 @@ $(BUILD)/bench/%: $(BUILD)/native/tests/bench/%.o $(BUILD)/native/base.a
 	$(CC) $(NATIVE_LDFLAGS) -o $@ $^
 
 bench: all $(BENCH_HELPERS)
-	@CVMFSEXEC_BUILD=$(abspath $(BUILD)) scripts/bench
+	@CVMFSEXEC_BUILD="$(abspath $(BUILD))" scripts/bench
 
 # Some checkers are off because they are about style, some because they do not know that a variable
 # can release itself (payload/base/scope.h), the rest because they look at one file at a time and
