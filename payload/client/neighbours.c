@@ -22,9 +22,11 @@ struct watch {
     unsigned streak;
 };
 
-/* A directory to go on from, and whether the reader is in it or still before it. */
+/* A directory to go on from, behind a cookie, and whether the reader is in it or still before it.
+ */
 struct start {
     uint64_t directory;
+    uint64_t after;
     bool is_reached;
 };
 
@@ -44,6 +46,7 @@ struct neighbours {
     uint64_t expected; /* the directory that a reader of one after the other comes to next that is
                           not prepared */
     uint64_t marker;   /* a prepared one, where it is time to go on */
+    struct start left; /* a large one, prepared up to there */
     uint64_t done[REMEMBERED];
     size_t next_done;
     struct start queue[QUEUE_LENGTH];
@@ -164,9 +167,10 @@ static void go_ahead(struct neighbours *neighbours, struct preparation *preparat
     size_t found = 1 + find_next(neighbours, &directory, next + 1, neighbours->window + 1);
     size_t count = found < neighbours->window + 1 ? found : neighbours->window + 1;
     plan(neighbours, start, next, found, count);
-    for (size_t index = 0; index < count; index++)
-        preparation_add(preparation, &next[index],
-                        index == 0 && start->is_reached ? reader_row(neighbours, &directory) : 0);
+    const uint64_t row = start->is_reached ? reader_row(neighbours, &directory) : 0;
+    preparation_add(preparation, &directory, row > start->after ? row : start->after);
+    for (size_t index = 1; index < count; index++)
+        preparation_add(preparation, &next[index], 0);
 }
 
 /* Under the lock. */
@@ -205,7 +209,11 @@ static void *work(void *context)
             (void)pthread_cond_wait(&neighbours->change, &neighbours->lock);
             continue;
         }
+        struct start left = {.is_reached = true};
+        const bool is_left = preparation_left(preparation, &left.directory, &left.after);
         (void)pthread_mutex_lock(&neighbours->lock);
+        if (is_left)
+            neighbours->left = left;
     }
     (void)pthread_mutex_unlock(&neighbours->lock);
     preparation_destroy(preparation);
@@ -222,25 +230,35 @@ static bool was_done(const struct neighbours *neighbours, uint64_t directory)
 }
 
 /* Under the lock. */
-static void submit(struct neighbours *neighbours, uint64_t directory, bool is_reached)
+static void submit(struct neighbours *neighbours, const struct start *start)
 {
-    if (directory == 0 || neighbours->queued == QUEUE_LENGTH || neighbours->ending ||
-        was_done(neighbours, directory))
+    if (neighbours->queued == QUEUE_LENGTH || neighbours->ending)
         return;
     if (!neighbours->has_worker)
         neighbours->has_worker = pthread_create(&neighbours->worker, NULL, work, neighbours) == 0;
-    mark_done(neighbours, directory);
-    neighbours->queue[neighbours->queued++] = (struct start){directory, is_reached};
+    mark_done(neighbours, start->directory);
+    neighbours->queue[neighbours->queued++] = *start;
     (void)pthread_cond_signal(&neighbours->change);
 }
 
+/* Under the lock: the same, from a directory's beginning, unless it was done. */
+static void submit_new(struct neighbours *neighbours, uint64_t directory, bool is_reached)
+{
+    if (directory != 0 && !was_done(neighbours, directory))
+        submit(neighbours, &(struct start){.directory = directory, .is_reached = is_reached});
+}
+
 /* Under the lock: a file was looked up in a directory. */
-static void watch(struct neighbours *neighbours, uint64_t directory, uint64_t inode)
+static void watch(struct neighbours *neighbours, uint64_t directory, const struct tree_node *file)
 {
     struct watch *watch = &neighbours->watches[directory & (WATCHED - 1)];
     if (watch->directory != directory)
         *watch = (struct watch){.directory = directory};
-    watch->looked_up = inode;
+    watch->looked_up = file->inode;
+    if (directory == neighbours->left.directory && file->entry.row > neighbours->left.after) {
+        submit(neighbours, &neighbours->left);
+        neighbours->left.directory = 0;
+    }
 }
 
 bool neighbours_looked_up(struct neighbours *neighbours, uint64_t directory,
@@ -253,11 +271,11 @@ bool neighbours_looked_up(struct neighbours *neighbours, uint64_t directory,
         return false;
     (void)pthread_mutex_lock(&neighbours->lock);
     if (S_ISREG(node->entry.mode))
-        watch(neighbours, directory, node->inode);
+        watch(neighbours, directory, node);
     else if (node->inode == neighbours->expected)
-        submit(neighbours, neighbours->expected, true);
+        submit_new(neighbours, neighbours->expected, true);
     else if (node->inode == neighbours->marker && answer == EXPOSURE_NOTICED)
-        submit(neighbours, neighbours->expected, false);
+        submit_new(neighbours, neighbours->expected, false);
     (void)pthread_mutex_unlock(&neighbours->lock);
     return true;
 }
@@ -282,7 +300,7 @@ void neighbours_read(struct neighbours *neighbours, uint64_t inode)
             continue;
         watch->looked_up = 0;
         if (++watch->streak == STREAK)
-            submit(neighbours, watch->directory, true);
+            submit_new(neighbours, watch->directory, true);
         break;
     }
     (void)pthread_mutex_unlock(&neighbours->lock);

@@ -61,6 +61,8 @@ struct preparation {
     struct part parts[2]; /* the one that is begun is finished while the next one is begun */
     size_t turn;          /* of the one that is begun */
     bool is_begun;
+    uint64_t left; /* a directory that is not prepared to its end; 0: none */
+    uint64_t left_after;
 };
 
 int preparation_create(struct tree *tree, struct fetcher *fetcher, struct exposure *exposure,
@@ -251,6 +253,10 @@ static bool begin_next(struct preparation *preparation, struct part *part)
             begin_part(preparation, task, part);
         else
             cut_short(preparation, task);
+        if (found && part->is_last && !part->is_end) {
+            preparation->left = part->directory;
+            preparation->left_after = part->last;
+        }
         if (!found || part->is_last)
             drop_task(preparation);
         if (found)
@@ -268,4 +274,12 @@ bool preparation_step(struct preparation *preparation)
     preparation->turn = next;
     preparation->is_begun = begun;
     return begun;
+}
+
+bool preparation_left(struct preparation *preparation, uint64_t *directory, uint64_t *after)
+{
+    *directory = preparation->left;
+    *after = preparation->left_after;
+    preparation->left = 0;
+    return *directory != 0;
 }

@@ -39,4 +39,8 @@ void preparation_add(struct preparation *preparation, const struct tree_node *di
  * ever downloaded for this. */
 bool preparation_step(struct preparation *preparation);
 
+/* A directory too large to be prepared at once, and the cookie up to which it is: the last one of
+ * those that were begun since the last call. False when there was none. */
+bool preparation_left(struct preparation *preparation, uint64_t *directory, uint64_t *after);
+
 #endif

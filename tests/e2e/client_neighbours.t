@@ -6,6 +6,7 @@ once."""
 
 import random
 import time
+from typing import Iterable
 
 import clienttest
 import harness
@@ -24,19 +25,24 @@ def cached_pages(mount: harness.Mount, name: str) -> int:
     return int(mount.run(["fincore", "--noheadings", "--output", "PAGES", name]).stdout)
 
 
-def comes_into_cache(mount: harness.Mount, directory: str) -> bool:
-    """Whether the kernel gets contents of a directory that were not read, within some seconds."""
-    for number in reversed(range(30, 60)):
-        if cached_pages(mount, f"{directory}/f{number:02}") > 0:
+def one_comes_into_cache(mount: harness.Mount, names: Iterable[str]) -> bool:
+    """Whether the kernel gets the content of one of these files, none of which was read, in time."""
+    for name in names:
+        if cached_pages(mount, name) > 0:
             return True
         time.sleep(0.1)
     return False
 
 
-def warm_mount() -> harness.Mount:
+def comes_into_cache(mount: harness.Mount, directory: str) -> bool:
+    """The same for a directory of FILES."""
+    return one_comes_into_cache(mount, (f"{directory}/f{n:02}" for n in reversed(range(30, 60))))
+
+
+def warm_mount(files: dict[str, str] = FILES) -> harness.Mount:
     """A fresh mount on a full cache."""
     # The kernel tells only the owner of a file what it has of it: root inside of the sandbox.
-    repository = harness.make_repository(FQRN, "--owner", "0:0", files=FILES)
+    repository = harness.make_repository(FQRN, "--owner", "0:0", files=files)
     sandbox = harness.Sandbox()
     config = harness.client_config(repository, f"file://{repository.directory}")
     first = harness.mount(FQRN, config, sandbox=sandbox)
@@ -73,6 +79,18 @@ def a_reader_of_one_directory_after_the_other_finds_the_next_directory_too():
     mount.run("cat d1/f00 d1/f01 d1/f02")
     assert comes_into_cache(mount, "d2")
     expect_equal(mount.read("d2/f20").decode(), FILES["d2/f20"])
+
+
+@test
+def a_large_directory_is_prepared_as_far_as_its_reader_comes():
+    files = {f"d/f{number:04}": f"{number}\n" for number in range(3000)}
+    mount = warm_mount(files)
+    mount.run("cat d/f0000 d/f0001 d/f0002")
+    assert one_comes_into_cache(mount, (f"d/f{number}" for number in range(1990, 1960, -1)))
+    expect_equal(cached_pages(mount, "d/f2900"), 0)
+    mount.run("cat d/f2100")
+    assert one_comes_into_cache(mount, (f"d/f{number}" for number in range(2990, 2960, -1)))
+    expect_equal(mount.read("d/f2500").decode(), files["d/f2500"])
 
 
 @test
