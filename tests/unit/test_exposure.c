@@ -154,26 +154,27 @@ static void few_directories_are_hidden_at_once(void)
     CHECK(exposure_hide_directory(exposure, 5000), "one that was revealed gives up its place");
 }
 
+/* Does something in another thread while contents are being stored into FILE_ONE; whether it was
+ * done when that ended, and not before. */
+static bool waits_for_the_store(void *(*action)(void *))
+{
+    atomic_bool done = false;
+    pthread_t thread;
+    if (!hide_and_list() || !exposure_begin_store(exposure, DIRECTORY, FILE_ONE) ||
+        pthread_create(&thread, NULL, action, &done) != 0)
+        return false;
+    (void)nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    const bool early = atomic_load(&done);
+    exposure_end_store(exposure);
+    (void)pthread_join(thread, NULL);
+    return !early && atomic_load(&done);
+}
+
 static void *look_up_file(void *context)
 {
     (void)exposure_look_up(exposure, FILE_ONE);
     atomic_store((atomic_bool *)context, true);
     return NULL;
-}
-
-static void nobody_gets_a_file_while_it_is_filled(void)
-{
-    begin();
-    atomic_bool answered = false;
-    pthread_t reader;
-    CHECK(hide_and_list() && exposure_begin_store(exposure, DIRECTORY, FILE_ONE) &&
-              pthread_create(&reader, NULL, look_up_file, &answered) == 0,
-          "somebody asks for a file that contents are being stored into");
-    (void)nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
-    CHECK(!atomic_load(&answered), "he has no answer");
-    exposure_end_store(exposure);
-    (void)pthread_join(reader, NULL);
-    CHECK(atomic_load(&answered) && !may_store(FILE_ONE), "before that is done");
 }
 
 static void *close_exposure(void *context)
@@ -183,19 +184,18 @@ static void *close_exposure(void *context)
     return NULL;
 }
 
+static void nobody_gets_a_file_while_it_is_filled(void)
+{
+    begin();
+    CHECK(waits_for_the_store(look_up_file), "who asks for a file that is being filled waits");
+    CHECK(!may_store(FILE_ONE), "then it is left alone");
+}
+
 static void closing_waits_for_what_is_stored(void)
 {
     begin();
-    atomic_bool closed = false;
-    pthread_t closer;
-    CHECK(hide_and_list() && exposure_begin_store(exposure, DIRECTORY, FILE_ONE) &&
-              pthread_create(&closer, NULL, close_exposure, &closed) == 0,
-          "all storing is to end while contents are being stored");
-    (void)nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
-    CHECK(!atomic_load(&closed), "that waits for them");
-    exposure_end_store(exposure);
-    (void)pthread_join(closer, NULL);
-    CHECK(exposure_is_closed(exposure) && !may_store(FILE_TWO), "and no more are");
+    CHECK(waits_for_the_store(close_exposure), "the end of all storing waits for what is stored");
+    CHECK(exposure_is_closed(exposure) && !may_store(FILE_TWO), "and no more is");
 }
 
 int main(void)
