@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What users of the bash package rely on: the single file and what it leaves beside itself.
 
-Each test is a clause. More of the extraction is in stub.t, more of the whole in single_file.t.
+Each test is a clause. More of the extraction is in stub*.t, more of the whole in single_file.t.
 """
 
 import os

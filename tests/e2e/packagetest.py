@@ -26,6 +26,9 @@ CERN = "cvmrepo.s3.cern.ch/cvmrepo/yum"
 CERN_MIRROR = "cvmrepo.web.cern.ch/cvmrepo/yum"
 ALMA = "repo.almalinux.org/almalinux"
 CONFIG = "cvmfs-config-default-latest.noarch.rpm"
+# The type that most tests are about, and where its clients are.
+TYPE = ("-m", "rhel9-x86_64")
+CLIENT = f"{CERN}/cvmfs/EL/9/x86_64"
 
 _SPECIFICATION = """
 Name: {name}

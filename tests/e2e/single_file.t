@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """The whole way: makedist's file, as an ordinary user, mounts real repositories from a server and
-runs a job. What the stub alone does is in stub.t, the launcher alone in launcher*.t, the client
+runs a job. What the stub alone does is in stub*.t, the launcher alone in launcher*.t, the client
 alone in client*.t."""
 
 import hashlib

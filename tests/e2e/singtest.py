@@ -15,11 +15,16 @@ import shutil
 
 import bundlesite
 import harness
+from harness import expect_equal, expect_in
 
 STANDIN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "apptainer_standin")
 USER = bundlesite.USER
 APPLETS = ["sh", "cat", "ls", "sleep", "echo", "df", "grep", "wc", "touch", "id", "env", "mkdir",
            "mount", "true", "test", "find", "kill", "readlink"]
+# The repositories of the tests, and a file in the first.
+ONE, TWO = "one.example.org", "two.example.org"
+NAME = f"/cvmfs/{ONE}/name"
+SINGULARITY = "singularity version {}"
 
 
 def require():
@@ -27,6 +32,21 @@ def require():
     harness.require_fuse_userns()
     if not shutil.which("busybox"):
         harness.skip_all("no busybox")
+
+
+def expect_said(result, status, words):
+    expect_equal((result.status, result.stdout), (status, words), str(result))
+
+
+def expect_refused(result, *words):
+    expect_equal((result.status, result.stdout), (1, ""), str(result))
+    for part in words:
+        expect_in(part, result.stderr)
+
+
+def values_of(arguments, option):
+    """The values an option was called with."""
+    return [arguments[index + 1] for index, word in enumerate(arguments) if word == option]
 
 
 class Node(bundlesite.Node):

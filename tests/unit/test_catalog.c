@@ -1,205 +1,12 @@
-/* payload/client/catalog: every schema is read, everything in it is checked, nothing crashes it. */
-#include <errno.h>
-#include <inttypes.h>
+/* payload/client/catalog: entries and directories, names, nested catalogs, chunks, attributes and
+ * hard links are found, by many threads too. */
 #include <pthread.h>
 #include <sys/stat.h>
 
-#include "payload/base/scope.h"
-#include "tests/unit/catalog_builder.h"
-#include "tests/unit/tap.h"
+#include "tests/unit/catalog_reader.h"
 
-#define DIGEST "x'000102030405060708090a0b0c0d0e0f10111213'"
 #define OTHER_DIGEST "x'ff0102030405060708090a0b0c0d0e0f10111213'"
 #define HASH_HEX "000102030405060708090a0b0c0d0e0f10111213"
-
-static void close_catalog(struct catalog **catalog)
-{
-    catalog_close(*catalog);
-}
-#define auto_catalog __attribute__((cleanup(close_catalog)))
-
-/* Opens what was built; NULL with a failed check where that does not work. */
-static struct catalog *open_built(struct catalog_builder *builder)
-{
-    auto_fd int fd = builder_finish(builder);
-    struct catalog *catalog = NULL;
-    struct error error = ERROR_INIT;
-    if (!CHECK(fd >= 0 && catalog_open(fd, &catalog, &error) == 0, "a catalog opens"))
-        printf("# %s\n", error.message);
-    return catalog;
-}
-
-static int find(struct catalog *catalog, const char *path, struct catalog_entry *entry)
-{
-    struct path_hash hash;
-    if (!catalog || path_hash_compute(path, strlen(path), &hash) < 0)
-        return -EINVAL;
-    return catalog_find(catalog, &hash, entry);
-}
-
-static int open_failure(struct catalog_builder *builder, struct error *error)
-{
-    auto_fd int fd = builder_finish(builder);
-    struct catalog *catalog = NULL;
-    int result = fd < 0 ? -EBADF : catalog_open(fd, &catalog, error);
-    catalog_close(catalog);
-    return result;
-}
-
-static void every_schema_is_read(void)
-{
-    static const struct {
-        const char *schema;
-        int revision;
-    } schemas[] = {{"1.0", 0}, {"1.2", 0}, {"2.4", 0}, {"2.5", 0}, {"2.5", 1}, {"2.5", 2},
-                   {"2.5", 3}, {"2.5", 4}, {"2.5", 5}, {"2.5", 6}, {"2.5", 7}, {"2.5", 9}};
-    for (size_t index = 0; index < sizeof schemas / sizeof schemas[0]; index++) {
-        const char *schema = schemas[index].schema;
-        int revision = schemas[index].revision;
-        bool legacy = schema[0] == '1';
-        bool with_xattrs = !legacy && revision >= 2;
-        struct catalog_builder builder;
-        builder_begin(&builder, schema, revision);
-        builder_entry(&builder, "", 040755, 4096, 1, NULL);
-        builder_entry(&builder, "/file", 0100644, 7, 4, DIGEST);
-        if (!legacy)
-            builder_set(&builder, "/file", "hardlinks = (5 << 32) | 3, uid = 1001, gid = 1002");
-        if (with_xattrs)
-            builder_set(&builder, "/file", "xattr = x'0101016bff'");
-        if (revision >= 7)
-            builder_set(&builder, "/file", "mtimens = 123456789");
-        builder_property(&builder, "revision", "12");
-        auto_catalog struct catalog *catalog = open_built(&builder);
-        struct catalog_entry entry = {.row = 0};
-        int result = find(catalog, "/file", &entry);
-        CHECK(result == 0 && entry.row == 2 && entry.size == 7 && entry.mode == 0100644 &&
-                  entry.mtime == 1700000000 && entry.hash.algorithm == HASH_SHA1 &&
-                  entry.hash.digest[19] == 0x13 && entry.compressed,
-              "schema %s r%d: a file has what every schema knows", schema, revision);
-        CHECK(entry.links == (legacy ? 1 : 3) && entry.hardlink_group == (legacy ? 0 : 5) &&
-                  entry.uid == (legacy ? 0 : 1001) && entry.gid == (legacy ? 0 : 1002),
-              "schema %s r%d: hard links and owner", schema, revision);
-        CHECK(entry.has_xattrs == with_xattrs &&
-                  entry.mtime_nanoseconds == (revision >= 7 ? 123456789 : 0),
-              "schema %s r%d: attributes and nanoseconds", schema, revision);
-        CHECK(catalog && catalog_revision(catalog) == 12 && catalog_ttl(catalog) == 240 &&
-                  catalog_last_row(catalog) == 2 && strcmp(catalog_root_prefix(catalog), "") == 0,
-              "schema %s r%d: properties and defaults", schema, revision);
-        CHECK(catalog && catalog_statistics(catalog)->counts_xattrs == with_xattrs,
-              "schema %s r%d: whether attributes are counted", schema, revision);
-    }
-}
-
-static void other_schemas_are_refused(void)
-{
-    static const char *const refused[] = {"2.0", "2.1", "2.6", "3.0", "2.41"};
-    for (size_t index = 0; index < sizeof refused / sizeof refused[0]; index++) {
-        struct catalog_builder builder;
-        struct error error = ERROR_INIT;
-        builder_begin(&builder, "2.5", 7);
-        builder_property(&builder, "schema", refused[index]);
-        CHECK(open_failure(&builder, &error) == -EINVAL && strstr(error.message, "not supported"),
-              "schema %s is refused by name", refused[index]);
-    }
-    struct catalog_builder builder;
-    struct error error = ERROR_INIT;
-    builder_begin(&builder, "2.5", 7);
-    builder_property(&builder, "schema", "new");
-    CHECK(open_failure(&builder, &error) == -EIO, "a schema that is no number is damage");
-}
-
-static void counters_are_read_by_their_names(void)
-{
-    struct catalog_builder builder;
-    builder_begin(&builder, "2.5", 7);
-    builder_property(&builder, "schema_revision", "7");
-    builder_run(&builder, "INSERT INTO statistics VALUES ('self_future', 1), ('other', 2)");
-    auto_catalog struct catalog *catalog = open_built(&builder);
-    bool right = catalog != NULL;
-    for (unsigned counter = 0; right && counter < COUNTER_COUNT; counter++)
-        right = catalog_statistics(catalog)->self[counter] == 10 + counter &&
-                catalog_statistics(catalog)->subtree[counter] == 100 + counter;
-    CHECK(right, "all counters have their values, unknown ones do not matter");
-}
-
-static void a_new_revision_without_all_counters_is_refused(void)
-{
-    struct catalog_builder builder;
-    struct error error = ERROR_INIT;
-    builder_begin(&builder, "2.5", 5);
-    builder_run(&builder, "DELETE FROM statistics WHERE counter = 'self_special'");
-    CHECK(open_failure(&builder, &error) == -EIO, "revision 5 needs all counters");
-    builder_begin(&builder, "2.5", 4);
-    builder_run(&builder, "DELETE FROM statistics");
-    CHECK(open_failure(&builder, &error) == 0, "revision 4 does not");
-}
-
-static void properties_are_read(void)
-{
-    struct catalog_builder builder;
-    builder_begin(&builder, "2.5", 7);
-    builder_property(&builder, "TTL", "900");
-    builder_property(&builder, "root_prefix", "/nested/alpha");
-    builder_property(&builder, "volatile", "1");
-    builder_property(&builder, "voms_authz", "cms:/cms");
-    auto_catalog struct catalog *catalog = open_built(&builder);
-    CHECK(catalog && catalog_ttl(catalog) == 900 &&
-              strcmp(catalog_root_prefix(catalog), "/nested/alpha") == 0 &&
-              catalog_is_volatile(catalog) && strcmp(catalog_voms_authz(catalog), "cms:/cms") == 0,
-          "TTL, root_prefix, volatile and voms_authz are told");
-}
-
-static void ill_formed_properties_are_damage(void)
-{
-    static const char *const properties[][2] = {
-        {"revision", "-1"},      {"revision", "99999999999999999999"},
-        {"TTL", "4294967296"},   {"TTL", "10s"},
-        {"schema_revision", ""}, {"root_prefix", "nested"}};
-    for (size_t index = 0; index < sizeof properties / sizeof properties[0]; index++) {
-        struct catalog_builder builder;
-        struct error error = ERROR_INIT;
-        builder_begin(&builder, "2.5", 7);
-        builder_property(&builder, properties[index][0], properties[index][1]);
-        CHECK(open_failure(&builder, &error) == -EIO && strstr(error.message, properties[index][0]),
-              "%s = \"%s\" is refused by name", properties[index][0], properties[index][1]);
-    }
-}
-
-static void a_missing_table_is_named(void)
-{
-    static const char *const tables[] = {"catalog", "properties", "nested_catalogs", "chunks",
-                                         "statistics"};
-    for (size_t index = 0; index < sizeof tables / sizeof tables[0]; index++) {
-        struct catalog_builder builder;
-        struct error error = ERROR_INIT;
-        builder_begin(&builder, "2.5", 7);
-        builder_run(&builder, "DROP TABLE %s", tables[index]);
-        CHECK(open_failure(&builder, &error) == -EIO && strstr(error.message, tables[index]),
-              "without %s: %s", tables[index], error.message);
-    }
-    struct catalog_builder builder;
-    struct error error = ERROR_INIT;
-    builder_begin(&builder, "2.5", 7);
-    builder_run(&builder, "ALTER TABLE catalog RENAME TO hidden;"
-                          "CREATE VIEW catalog AS SELECT * FROM hidden");
-    CHECK(open_failure(&builder, &error) == -EIO, "a view does not pass for the table");
-}
-
-static void what_is_no_database_is_refused(void)
-{
-    struct catalog *catalog = NULL;
-    struct error error = ERROR_INIT;
-    auto_fd int empty = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    CHECK(empty >= 0 && catalog_open(empty, &catalog, &error) == -EIO, "an empty file is refused");
-    char garbage[4096];
-    memset(garbage, 'g', sizeof garbage);
-    CHECK(write(empty, garbage, sizeof garbage) == sizeof garbage &&
-              catalog_open(empty, &catalog, &error) == -EIO,
-          "garbage is refused: %s", error.message);
-    auto_fd int directory = open("/tmp", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    CHECK(catalog_open(directory, &catalog, &error) == -EIO, "a directory is refused");
-    CHECK(catalog_open(-1, &catalog, &error) == -EIO, "no descriptor is refused");
-}
 
 static void entries_are_found_by_path_and_by_row(void)
 {
@@ -264,40 +71,6 @@ static void flags_tell_algorithm_and_compression(void)
     }
 }
 
-static void values_no_file_could_have_are_damage(void)
-{
-    static const char *const assignments[] = {
-        "size = -1",
-        "size = 'big'",
-        "size = NULL",
-        "mode = 0",
-        "mode = -1",
-        "mode = 4294967296 + 33188",
-        "mode = 61440",
-        "mtime = 'now'",
-        "flags = -4",
-        "flags = 4294967296",
-        "flags = 4 + (3 << 8)",
-        "flags = 4 + (2 << 11)",
-        "hash = x'00'",
-        "hash = x''",
-        "hash = x'000102030405060708090a0b0c0d0e0f1011121314'",
-        "hash = 'twenty letters here!'",
-        "parent_1 = 'a'",
-        "hardlinks = 1.5",
-        "uid = x'00'",
-    };
-    for (size_t index = 0; index < sizeof assignments / sizeof assignments[0]; index++) {
-        struct catalog_builder builder;
-        builder_begin(&builder, "2.5", 7);
-        builder_entry(&builder, "/file", 0100644, 7, 4, DIGEST);
-        builder_set(&builder, "/file", assignments[index]);
-        auto_catalog struct catalog *catalog = open_built(&builder);
-        struct catalog_entry entry;
-        CHECK(find(catalog, "/file", &entry) == -EIO, "%s", assignments[index]);
-    }
-}
-
 static void values_that_can_be_borne_are(void)
 {
     struct catalog_builder builder;
@@ -314,32 +87,6 @@ static void values_that_can_be_borne_are(void)
     CHECK(find(catalog, "/other", &entry) == 0 && entry.mtime_nanoseconds == 0 &&
               entry.links == 2 && entry.hardlink_group == UINT32_MAX,
           "nanoseconds over a second count as unknown; the highest group");
-}
-
-struct collected {
-    char names[256];
-    uint64_t last;
-    int left;
-};
-
-static int collect(void *context, const struct catalog_entry *entry, const char *name,
-                   size_t name_length, const char *symlink, size_t symlink_length)
-{
-    struct collected *collected = context;
-    size_t used = strlen(collected->names);
-    (void)snprintf(collected->names + used, sizeof collected->names - used, "%.*s%s%.*s ",
-                   (int)name_length, name, symlink_length ? ">" : "", (int)symlink_length, symlink);
-    collected->last = entry->row;
-    return --collected->left == 0 ? 1 : 0;
-}
-
-static int list(struct catalog *catalog, const char *path, uint64_t after,
-                struct collected *collected)
-{
-    struct path_hash hash;
-    if (!catalog || path_hash_compute(path, strlen(path), &hash) < 0)
-        return -EINVAL;
-    return catalog_list(catalog, &hash, after, collect, collected);
 }
 
 static void a_directory_is_listed_whole_or_in_slices(void)
@@ -368,32 +115,6 @@ static void a_directory_is_listed_whole_or_in_slices(void)
     CHECK(list(catalog, "", UINT64_MAX, &slice) == 0 && list(catalog, "/none", 0, &slice) == 0 &&
               strcmp(slice.names, "z d l>z ") == 0,
           "behind all rows, and in what is no directory, there is nothing");
-}
-
-static void a_name_that_could_lead_elsewhere_is_damage(void)
-{
-    char long_name[300] = "name = '";
-    memset(long_name + 8, 'n', 256);
-    (void)strcpy(long_name + 8 + 256, "'");
-    const char *const assignments[] = {"name = '.'",
-                                       "name = '..'",
-                                       "name = 'a/b'",
-                                       "name = cast(x'610062' AS TEXT)",
-                                       "name = ''",
-                                       "name = NULL",
-                                       long_name,
-                                       "symlink = cast(x'610062' AS TEXT)",
-                                       "symlink = hex(zeroblob(4096))"};
-    for (size_t index = 0; index < sizeof assignments / sizeof assignments[0]; index++) {
-        struct catalog_builder builder;
-        builder_begin(&builder, "2.5", 7);
-        builder_entry(&builder, "/file", 0100644, 7, 4, DIGEST);
-        builder_set(&builder, "/file", assignments[index]);
-        auto_catalog struct catalog *catalog = open_built(&builder);
-        struct collected none = {.left = -1};
-        CHECK(list(catalog, "", 0, &none) == -EIO && none.names[0] == '\0', "%.40s",
-              assignments[index]);
-    }
 }
 
 static void names_are_bytes(void)
@@ -543,69 +264,6 @@ static void a_hard_link_group_has_a_lowest_row(void)
           "other groups are not there");
 }
 
-static int build_many(int entries)
-{
-    struct catalog_builder builder;
-    builder_begin(&builder, "2.5", 7);
-    builder_entry(&builder, "", 040755, 4096, 1, NULL);
-    for (int number = 1; number < entries; number++) {
-        char path[32];
-        (void)snprintf(path, sizeof path, "/file-%d", number);
-        builder_entry(&builder, path, 0100644, number, 4, DIGEST);
-    }
-    return builder_finish(&builder);
-}
-
-/* Whatever happens, it is a result: no crash, no endless loop. The sanitizer build watches. */
-static void use_everything(int fd)
-{
-    struct catalog *catalog = NULL;
-    struct error error = ERROR_INIT;
-    if (catalog_open(fd, &catalog, &error) < 0)
-        return;
-    struct collected some = {.left = -1};
-    auto_text struct text text = TEXT_INIT;
-    struct catalog_entry entry;
-    uint64_t row = 0;
-    (void)list(catalog, "", 0, &some);
-    for (int number = 0; number < 200; number += 7) {
-        char path[32];
-        (void)snprintf(path, sizeof path, "/file-%d", number);
-        (void)find(catalog, path, &entry);
-        (void)catalog_find_row(catalog, (uint64_t)number, &entry);
-        (void)catalog_name(catalog, (uint64_t)number, &text);
-    }
-    (void)catalog_hardlink_row(catalog, 1, &row);
-    catalog_close(catalog);
-}
-
-static void a_damaged_file_is_an_error_and_no_crash(void)
-{
-    auto_fd int good = build_many(200);
-    char bytes[65536];
-    ssize_t size = good < 0 ? -1 : pread(good, bytes, sizeof bytes, 0);
-    auto_fd int bad = open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (!CHECK(size > 8192 && bad >= 0, "a catalog to damage"))
-        return;
-    unsigned seed = 1;
-    bool written = true;
-    for (int round = 0; round < 300; round++) {
-        written &= pwrite(bad, bytes, (size_t)size, 0) == size;
-        for (int hit = 0; hit < 1 + round % 20; hit++) {
-            seed = seed * 1103515245u + 12345u;
-            char value = (char)(seed >> 24);
-            written &= pwrite(bad, &value, 1, (seed >> 4) % (unsigned)size) == 1;
-        }
-        use_everything(bad);
-    }
-    CHECK(written, "300 damaged catalogs were survived");
-    for (ssize_t length = size; length > 0; length -= 777) {
-        written &= ftruncate(bad, length) == 0;
-        use_everything(bad);
-    }
-    CHECK(written, "so were shortened ones");
-}
-
 struct reader {
     pthread_t thread;
     struct catalog **catalogs;
@@ -658,20 +316,10 @@ static void threads_share_more_catalogs_than_stay_warm(void)
 
 int main(void)
 {
-    every_schema_is_read();
-    other_schemas_are_refused();
-    counters_are_read_by_their_names();
-    a_new_revision_without_all_counters_is_refused();
-    properties_are_read();
-    ill_formed_properties_are_damage();
-    a_missing_table_is_named();
-    what_is_no_database_is_refused();
     entries_are_found_by_path_and_by_row();
     flags_tell_algorithm_and_compression();
-    values_no_file_could_have_are_damage();
     values_that_can_be_borne_are();
     a_directory_is_listed_whole_or_in_slices();
-    a_name_that_could_lead_elsewhere_is_damage();
     names_are_bytes();
     nested_catalogs_are_found_by_their_path();
     old_nested_catalogs_have_no_size();
@@ -679,7 +327,6 @@ int main(void)
     chunks_with_gaps_or_overlaps_are_damage();
     attributes_come_raw();
     a_hard_link_group_has_a_lowest_row();
-    a_damaged_file_is_an_error_and_no_crash();
     threads_share_more_catalogs_than_stay_warm();
     return tap_done();
 }
