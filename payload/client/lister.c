@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "payload/base/descriptors.h"
 #include "payload/base/scope.h"
 #include "payload/base/text.h"
 
@@ -61,7 +62,7 @@ static void *work(void *context)
 {
     struct lister *lister = context;
     char *buffer = malloc(BUFFER_SIZE); /* aligned for any type */
-    bool alone = buffer && unshare(CLONE_FILES) == 0 && close_range(0, ~0U, 0) == 0;
+    bool alone = buffer && unshare(CLONE_FILES) == 0 && descriptors_close_from(0) == 0;
     (void)pthread_mutex_lock(&lister->lock);
     while (!lister->ending) {
         if (lister->done == lister->asked) {

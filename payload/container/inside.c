@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "payload/base/descriptors.h"
 #include "payload/base/file.h"
 #include "payload/base/scope.h"
 #include "payload/base/text.h"
@@ -19,7 +20,6 @@
 #include "payload/container/keeper.h"
 #include "payload/container/layout.h"
 #include "payload/launch/client_program.h"
-#include "payload/launch/descriptors.h"
 #include "payload/launch/fqrn.h"
 #include "payload/launch/paths.h"
 

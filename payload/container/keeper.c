@@ -14,12 +14,12 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "payload/base/descriptors.h"
 #include "payload/base/file.h"
 #include "payload/base/scope.h"
 #include "payload/base/text.h"
 #include "payload/launch/client_program.h"
 #include "payload/launch/client_words.h"
-#include "payload/launch/descriptors.h"
 #include "payload/launch/host_clients.h"
 
 #define END_SECONDS 5 /* what a client has to end in; its cache survives that it is killed */

@@ -1,6 +1,6 @@
 /* The caller's state. Changes nothing that is not listed in struct caller. */
 #include "payload/launch/caller.h"
-#include "payload/launch/descriptors.h"
+#include "payload/base/descriptors.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -14,13 +14,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "payload/base/descriptors.h"
 #include "payload/base/file.h"
 #include "payload/base/scope.h"
 #include "payload/config/configuration.h"
 #include "payload/config/parameters.h"
 #include "payload/launch/client_program.h"
 #include "payload/launch/client_words.h"
-#include "payload/launch/descriptors.h"
 #include "payload/launch/places.h"
 #include "payload/launch/processes.h"
 

@@ -16,8 +16,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "payload/base/descriptors.h"
 #include "payload/base/scope.h"
-#include "payload/launch/descriptors.h"
 #include "payload/launch/tree_program.h"
 
 #ifndef PR_CAP_AMBIENT

@@ -16,8 +16,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "payload/base/descriptors.h"
 #include "payload/base/scope.h"
-#include "payload/launch/descriptors.h"
 #include "payload/launch/fuse2fs.h"
 #include "payload/launch/fuse_mount.h"
 #include "payload/launch/passing.h"

@@ -15,8 +15,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "payload/base/descriptors.h"
 #include "payload/base/scope.h"
-#include "payload/launch/descriptors.h"
 #include "payload/launch/processes.h"
 #include "payload/launch/session_talk.h"
 

@@ -9,10 +9,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "payload/base/descriptors.h"
 #include "payload/base/file.h"
 #include "payload/base/scope.h"
 #include "payload/base/text.h"
-#include "payload/launch/descriptors.h"
 #include "payload/launch/request.h"
 #include "payload/launch/session_record.h"
 #include "payload/launch/session_talk.h"

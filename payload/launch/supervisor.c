@@ -7,7 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "payload/launch/descriptors.h"
+#include "payload/base/descriptors.h"
 #include "payload/launch/mounter.h"
 
 #define RESTARTS_AT_END 3

@@ -7,9 +7,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "payload/base/descriptors.h"
 #include "payload/base/file.h"
 #include "payload/base/scope.h"
-#include "payload/launch/descriptors.h"
 #include "payload/launch/fqrn.h"
 #include "payload/launch/interpreter.h"
 #include "payload/launch/log_tail.h"

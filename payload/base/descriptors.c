@@ -1,5 +1,5 @@
 /* close_range(2) where the kernel has it (5.9), otherwise one by one. */
-#include "payload/launch/descriptors.h"
+#include "payload/base/descriptors.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -18,7 +18,9 @@
 
 static int close_listed(int first)
 {
-    auto_directory DIR *directory = opendir("/proc/self/fd");
+    auto_directory DIR *directory = opendir("/proc/thread-self/fd");
+    if (!directory)
+        directory = opendir("/proc/self/fd"); /* before Linux 3.17 */
     if (!directory)
         return -errno;
     for (;;) {
