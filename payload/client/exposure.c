@@ -90,11 +90,14 @@ static bool has_state(struct exposure *exposure, uint64_t directory, enum state 
     return place && place->state == state;
 }
 
-/* What cannot be remembered ends all storing. */
+/* What cannot be remembered ends all storing, and nothing has to be remembered any more. */
 static void add(struct exposure *exposure, struct inode_set *set, uint64_t inode)
 {
-    if (inode_set_add(set, inode) < 0)
-        exposure->closed = true;
+    if (exposure->closed || inode_set_add(set, inode) == 0)
+        return;
+    exposure->closed = true;
+    inode_set_free(&exposure->exposed);
+    inode_set_free(&exposure->sealed);
 }
 
 static void expose(struct exposure *exposure, uint64_t inode)

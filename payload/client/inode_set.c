@@ -4,8 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PAGE_BITS 32768
-#define MOST_PAGES (1u << 20)
+#define MOST_INDEX (1u << 20)
 
 static int grow(struct inode_set *set, size_t count)
 {
@@ -20,24 +19,28 @@ static int grow(struct inode_set *set, size_t count)
 
 int inode_set_add(struct inode_set *set, uint64_t inode)
 {
-    const uint64_t page = inode / PAGE_BITS;
-    if (page >= MOST_PAGES)
+    const uint64_t page = inode / INODE_SET_PAGE;
+    if (page >= MOST_INDEX)
         return -ERANGE;
     if (page >= set->count && grow(set, (size_t)page + 1) < 0)
         return -ENOMEM;
-    if (!set->pages[page])
-        set->pages[page] = calloc(1, PAGE_BITS / 8);
-    if (!set->pages[page])
-        return -ENOMEM;
-    set->pages[page][inode % PAGE_BITS / 8] |= (uint8_t)(1u << inode % 8);
+    if (!set->pages[page]) {
+        if (set->used == INODE_SET_MOST)
+            return -ENOSPC;
+        set->pages[page] = calloc(1, INODE_SET_PAGE / 8);
+        if (!set->pages[page])
+            return -ENOMEM;
+        set->used++;
+    }
+    set->pages[page][inode % INODE_SET_PAGE / 8] |= (uint8_t)(1u << inode % 8);
     return 0;
 }
 
 bool inode_set_has(const struct inode_set *set, uint64_t inode)
 {
-    const uint64_t page = inode / PAGE_BITS;
+    const uint64_t page = inode / INODE_SET_PAGE;
     return page < set->count && set->pages[page] &&
-           set->pages[page][inode % PAGE_BITS / 8] & 1u << inode % 8;
+           set->pages[page][inode % INODE_SET_PAGE / 8] & 1u << inode % 8;
 }
 
 void inode_set_free(struct inode_set *set)

@@ -67,6 +67,14 @@ static void sets_hold_what_was_added(void)
     CHECK(inode_set_add(&set, UINT64_C(1) << 35) == -ERANGE, "one that is too high is refused");
     inode_set_free(&set);
     CHECK(!inode_set_has(&set, 256), "a freed set is empty");
+    int result = 0;
+    uint64_t added_pages = 0;
+    while (result == 0 && added_pages <= INODE_SET_MOST)
+        if ((result = inode_set_add(&set, added_pages * INODE_SET_PAGE)) == 0)
+            added_pages++;
+    CHECK(result == -ENOSPC && added_pages == INODE_SET_MOST, "it does not grow without a limit");
+    CHECK(inode_set_add(&set, 1) == 0, "what it has room for can be added still");
+    inode_set_free(&set);
 }
 
 static void nothing_is_stored_where_nothing_is_hidden(void)
@@ -184,6 +192,15 @@ static void *close_exposure(void *context)
     return NULL;
 }
 
+static void too_many_to_remember_end_all_storing(void)
+{
+    begin();
+    for (uint64_t page = 0; page <= INODE_SET_MOST; page++)
+        (void)exposure_look_up(exposure, 1000 + page * INODE_SET_PAGE);
+    CHECK(exposure_is_closed(exposure), "a kernel that was given too many files gets no contents");
+    CHECK(hide_and_list() && !may_store(FILE_ONE), "not even of those that it cannot know");
+}
+
 static void nobody_gets_a_file_while_it_is_filled(void)
 {
     begin();
@@ -207,6 +224,7 @@ int main(void)
     what_the_kernel_has_is_not_hidden();
     entries_are_hidden_behind_a_cookie();
     few_directories_are_hidden_at_once();
+    too_many_to_remember_end_all_storing();
     nobody_gets_a_file_while_it_is_filled();
     closing_waits_for_what_is_stored();
     exposure_destroy(exposure);
