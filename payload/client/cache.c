@@ -42,14 +42,6 @@ static mode_t directory_mode(const struct cache *cache)
     return cache->alien ? 0770 : 0700;
 }
 
-char *object_path(const struct hash *hash, char path[OBJECT_PATH_SIZE])
-{
-    char text[HASH_TEXT_SIZE];
-    (void)hash_format(hash, text);
-    (void)snprintf(path, OBJECT_PATH_SIZE, "%.2s/%s", text, text[0] ? text + 2 : "");
-    return path;
-}
-
 /* Makes one directory of the structure; the umask does not count in an alien cache, which is meant
  * to be shared. */
 static int structure_make(const struct cache *cache, const char *name)

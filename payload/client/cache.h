@@ -72,24 +72,6 @@ void cache_quarantine(struct cache *cache, struct cache_transaction *transaction
 /* Removes an object that turned out to be damaged. 0, also when it was not there, or -errno. */
 int cache_remove(struct cache *cache, const struct hash *hash);
 
-/* The breadcrumb cvmfschecksum.<fqrn>: which root catalog this cache knows last.
- * `checked` is the file's modification time: when a server last confirmed it. */
-struct cache_breadcrumb {
-    struct hash catalog;
-    uint64_t timestamp; /* 0 when the file does not say */
-    uint64_t revision;  /* 0 when the file does not say */
-    int64_t checked;
-};
-/* 0, -ENOENT, -EINVAL for a file that says something else, or another negative errno. */
-int cache_breadcrumb_load(struct cache *cache, const char *fqrn,
-                          struct cache_breadcrumb *breadcrumb);
-/* Replaces the file, or where it says the same already, only sets its time to `checked`.
- * 0 or a negative errno. */
-int cache_breadcrumb_store(struct cache *cache, const char *fqrn,
-                           const struct cache_breadcrumb *breadcrumb);
-/* The text form, <hash>[T<timestamp>][R<revision>]; leaves `checked` alone. 0 or -EINVAL. */
-int cache_breadcrumb_parse(const char *text, size_t length, struct cache_breadcrumb *breadcrumb);
-
 /* Bytes in use (approximate between clean-ups) and the limit; both 0 when unmanaged. */
 void cache_usage(struct cache *cache, uint64_t *used, uint64_t *limit);
 

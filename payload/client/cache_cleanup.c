@@ -15,7 +15,7 @@
 
 #include "payload/base/scope.h"
 #include "payload/base/text.h"
-#include "payload/client/cache.h"
+#include "payload/client/breadcrumb.h"
 #include "payload/client/cache_layout.h"
 #include "payload/client/hash.h"
 
@@ -127,9 +127,9 @@ static int pin_breadcrumbs(int cache, struct census *census)
         return -errno;
     const struct dirent *entry;
     while ((entry = readdir(directory))) {
-        struct cache_breadcrumb breadcrumb;
+        struct breadcrumb breadcrumb;
         if (string_starts_with(entry->d_name, BREADCRUMB_PREFIX) &&
-            breadcrumb_load(cache, entry->d_name, &breadcrumb) == 0)
+            breadcrumb_read(cache, entry->d_name, &breadcrumb) == 0)
             pin(census, &breadcrumb.catalog);
     }
     return 0;

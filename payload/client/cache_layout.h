@@ -2,20 +2,15 @@
 #ifndef CVMFSEXEC_CLIENT_CACHE_LAYOUT_H
 #define CVMFSEXEC_CLIENT_CACHE_LAYOUT_H
 
-#include "payload/client/cache.h"
 #include "payload/client/hash.h"
 
 #define TRANSACTION_DIRECTORY "txn"
 #define QUARANTINE_DIRECTORY "quarantaine" /* sic */
 #define STRUCTURE_MARKER ".cvmfscache"
-#define BREADCRUMB_PREFIX "cvmfschecksum."
 
 #define OBJECT_PATH_SIZE (HASH_TEXT_SIZE + 1)
 
 /* "ab/cdef...": the text form with a slash behind its second digit. Returns `path`. */
 char *object_path(const struct hash *hash, char path[OBJECT_PATH_SIZE]);
-
-/* A breadcrumb by the name of its file. Errors as cache_breadcrumb_load. */
-int breadcrumb_load(int directory, const char *name, struct cache_breadcrumb *breadcrumb);
 
 #endif

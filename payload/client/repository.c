@@ -9,6 +9,7 @@
 
 #include "payload/base/scope.h"
 #include "payload/client/blacklist.h"
+#include "payload/client/breadcrumb.h"
 #include "payload/client/catalog.h"
 #include "payload/client/log.h"
 #include "payload/client/manifest.h"
@@ -169,9 +170,9 @@ static int obtain_root(const struct repository *repository, bool alternative,
 
 /* The breadcrumb says what this cache knows; that a server confirmed it is its time. */
 static void store_breadcrumb(const struct repository *repository,
-                             const struct cache_breadcrumb *breadcrumb)
+                             const struct breadcrumb *breadcrumb)
 {
-    int result = cache_breadcrumb_store(repository->cache, repository->fqrn, breadcrumb);
+    int result = breadcrumb_store(cache_directory(repository->cache), repository->fqrn, breadcrumb);
     if (result < 0)
         log_message(LOG_WARNING, "failed to store the cache's checksum file: %s",
                     strerror(-result));
@@ -190,9 +191,9 @@ static struct manifest_source manifest_source(const struct repository *repositor
 
 /* The newest root after `known`, whose catalog may be null, and what the breadcrumb has to say of
  * it. root->fd stays -1 when it is the same one. */
-static int update_root(const struct repository *repository, const struct cache_breadcrumb *known,
+static int update_root(const struct repository *repository, const struct breadcrumb *known,
                        struct repository_root *root, struct root_facts *facts,
-                       struct cache_breadcrumb *found, struct error *error)
+                       struct breadcrumb *found, struct error *error)
 {
     const struct manifest_source source = manifest_source(repository);
     struct manifest manifest;
@@ -231,16 +232,15 @@ static int select_hash(const struct repository *repository, const char *text,
     return obtain_root(repository, alternative, root, facts, error);
 }
 
-static bool is_fresh(const struct cache_breadcrumb *breadcrumb, const struct root_facts *facts)
+static bool is_fresh(const struct breadcrumb *breadcrumb, const struct root_facts *facts)
 {
     int64_t age = (int64_t)time(NULL) - breadcrumb->checked;
     return age >= 0 && age < facts->ttl;
 }
 
 /* The root that the breadcrumb names, if the cache has it whole. */
-static int open_cached(const struct repository *repository,
-                       const struct cache_breadcrumb *breadcrumb, struct repository_root *root,
-                       struct root_facts *facts)
+static int open_cached(const struct repository *repository, const struct breadcrumb *breadcrumb,
+                       struct repository_root *root, struct root_facts *facts)
 {
     auto_fd int fd = fetch_cached(repository->fetcher, &breadcrumb->catalog, OBJECT_SIZE_UNKNOWN);
     if (fd < 0)
@@ -253,7 +253,7 @@ static int open_cached(const struct repository *repository,
 
 /* No newer revision can be had, by `failure`: the one that is known, out of the cache or by its
  * hash. `failure` again when that is not possible. */
-static int fall_back(const struct repository *repository, const struct cache_breadcrumb *known,
+static int fall_back(const struct repository *repository, const struct breadcrumb *known,
                      struct repository_root *root, struct root_facts *facts, int failure)
 {
     if (hash_is_null(&known->catalog))
@@ -271,9 +271,9 @@ static int fall_back(const struct repository *repository, const struct cache_bre
 static int select_newest(const struct repository *repository, struct repository_root *root,
                          struct root_facts *facts, struct error *error)
 {
-    struct cache_breadcrumb known;
-    if (cache_breadcrumb_load(repository->cache, repository->fqrn, &known) < 0)
-        known = (struct cache_breadcrumb){.catalog.algorithm = HASH_NONE};
+    struct breadcrumb known;
+    if (breadcrumb_load(cache_directory(repository->cache), repository->fqrn, &known) < 0)
+        known = (struct breadcrumb){.catalog.algorithm = HASH_NONE};
     else if (open_cached(repository, &known, root, facts) == 0 && is_fresh(&known, facts)) {
         root->catalog = known.catalog;
         root->checked = known.checked;
@@ -283,7 +283,7 @@ static int select_newest(const struct repository *repository, struct repository_
     auto_fd int cached = root->fd; /* kept for the case that nothing is newer */
     root->fd = -1;
     struct root_facts cached_facts = *facts;
-    struct cache_breadcrumb found;
+    struct breadcrumb found;
     int result = update_root(repository, &known, root, facts, &found, error);
     if (result == 0)
         store_breadcrumb(repository, &found);
@@ -352,15 +352,16 @@ int repository_check(struct repository *repository, const struct repository_root
     }
     /* Another process on this cache may know a newer revision: nothing older than that is taken,
      * and what it wrote is not undone. */
-    struct cache_breadcrumb known;
-    bool written = cache_breadcrumb_load(repository->cache, repository->fqrn, &known) == 0;
+    struct breadcrumb known;
+    bool written =
+        breadcrumb_load(cache_directory(repository->cache), repository->fqrn, &known) == 0;
     bool same = written && hash_equal(&known.catalog, &current->catalog);
     if (!written)
-        known = (struct cache_breadcrumb){.timestamp = 0};
+        known = (struct breadcrumb){.timestamp = 0};
     known.catalog = current->catalog;
     known.revision = current_revision;
     struct root_facts facts;
-    struct cache_breadcrumb found;
+    struct breadcrumb found;
     int result = update_root(repository, &known, root, &facts, &found, error);
     if (result < 0) {
         *root = *current;

@@ -2,14 +2,14 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "payload/client/cache.h"
+#include "payload/client/breadcrumb.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct cache_breadcrumb breadcrumb;
-    if (cache_breadcrumb_parse((const char *)data, size, &breadcrumb) == 0 &&
+    struct breadcrumb breadcrumb;
+    if (breadcrumb_parse((const char *)data, size, &breadcrumb) == 0 &&
         hash_is_null(&breadcrumb.catalog))
         abort();
     return 0;

@@ -11,6 +11,7 @@
 #include "payload/base/file.h"
 #include "payload/base/remove.h"
 #include "payload/base/scope.h"
+#include "payload/client/breadcrumb.h"
 #include "payload/client/cache.h"
 #include "tests/unit/tap.h"
 
@@ -270,8 +271,8 @@ static void the_root_catalog_of_a_breadcrumb_stays(void)
         (void)put_and_close(cache, number, 1000);
     for (unsigned number = 0; number < 10; number++)
         set_age(cache, number, 1000 - number);
-    const struct cache_breadcrumb breadcrumb = {.catalog = hash_of(0), .checked = time(NULL)};
-    (void)cache_breadcrumb_store(cache, "a.example.org", &breadcrumb);
+    const struct breadcrumb breadcrumb = {.catalog = hash_of(0), .checked = time(NULL)};
+    (void)breadcrumb_store(cache_directory(cache), "a.example.org", &breadcrumb);
     (void)put_and_close(cache, 10, 1000);
     CHECK(has(cache, 0) && !has(cache, 1), "the oldest object stays while a breadcrumb names it");
     cache_destroy(cache);
@@ -343,16 +344,16 @@ static void many_write_at_once(void)
     cache_destroy(cache);
 }
 
-static bool parses(const char *text, struct cache_breadcrumb *breadcrumb)
+static bool parses(const char *text, struct breadcrumb *breadcrumb)
 {
-    return cache_breadcrumb_parse(text, strlen(text), breadcrumb) == 0;
+    return breadcrumb_parse(text, strlen(text), breadcrumb) == 0;
 }
 
 #define HEX "0123456789abcdef0123456789abcdef01234567"
 
 static void breadcrumbs_have_three_forms(void)
 {
-    struct cache_breadcrumb breadcrumb;
+    struct breadcrumb breadcrumb;
     CHECK(parses(HEX "T1795471810R8", &breadcrumb) && breadcrumb.timestamp == 1795471810 &&
               breadcrumb.revision == 8,
           "the present form has time and revision");
@@ -371,12 +372,13 @@ static void breadcrumbs_have_three_forms(void)
 static void a_breadcrumb_is_kept(void)
 {
     struct cache *cache = open_cache("breadcrumb", 0, false);
-    struct cache_breadcrumb loaded;
-    struct cache_breadcrumb stored = {
+    struct breadcrumb loaded;
+    struct breadcrumb stored = {
         .catalog = hash_of(1), .timestamp = 17, .revision = 4, .checked = 1000000000};
-    CHECK(cache_breadcrumb_load(cache, "a.b", &loaded) == -ENOENT, "a missing one says so");
-    CHECK(cache_breadcrumb_store(cache, "a.b", &stored) == 0 &&
-              cache_breadcrumb_load(cache, "a.b", &loaded) == 0 &&
+    CHECK(breadcrumb_load(cache_directory(cache), "a.b", &loaded) == -ENOENT,
+          "a missing one says so");
+    CHECK(breadcrumb_store(cache_directory(cache), "a.b", &stored) == 0 &&
+              breadcrumb_load(cache_directory(cache), "a.b", &loaded) == 0 &&
               hash_equal(&stored.catalog, &loaded.catalog) && loaded.timestamp == 17 &&
               loaded.revision == 4 && loaded.checked == 1000000000,
           "what is stored is loaded, the time of the check with it");
@@ -384,12 +386,12 @@ static void a_breadcrumb_is_kept(void)
     struct stat before, after;
     (void)fstatat(cache_directory(cache), "cvmfschecksum.a.b", &before, 0);
     stored.checked = 1000000100;
-    (void)cache_breadcrumb_store(cache, "a.b", &stored);
+    (void)breadcrumb_store(cache_directory(cache), "a.b", &stored);
     (void)fstatat(cache_directory(cache), "cvmfschecksum.a.b", &after, 0);
     CHECK(before.st_ino == after.st_ino && after.st_mtim.tv_sec == 1000000100,
           "the same content is not written again, only its time");
-    CHECK(cache_breadcrumb_load(cache, "../a", &loaded) == -EINVAL &&
-              cache_breadcrumb_load(cache, "", &loaded) == -EINVAL,
+    CHECK(breadcrumb_load(cache_directory(cache), "../a", &loaded) == -EINVAL &&
+              breadcrumb_load(cache_directory(cache), "", &loaded) == -EINVAL,
           "a name with a slash is refused");
     cache_destroy(cache);
 }

@@ -1,5 +1,6 @@
 /* payload/client/repository and manifest_fetch: which root catalog is taken, what is asked for it,
  * and with which words it is refused. */
+#include "payload/client/breadcrumb.h"
 #include "tests/unit/repository_world.h"
 #include "tests/unit/tap.h"
 
@@ -20,8 +21,8 @@ static void a_first_mount_verifies_everything(void)
                    "0 /.cvmfspublished\n0 /data/%.2s/%sX\n0 /.cvmfswhitelist\n0 /data/%.2s/%sC\n",
                    certificate, certificate + 2, hash, hash + 2);
     CHECK(requested(expected), "manifest, certificate, whitelist, catalog are asked for in order");
-    struct cache_breadcrumb breadcrumb;
-    CHECK(cache_breadcrumb_load(world.cache, FQRN, &breadcrumb) == 0 &&
+    struct breadcrumb breadcrumb;
+    CHECK(breadcrumb_load(cache_directory(world.cache), FQRN, &breadcrumb) == 0 &&
               hash_equal(&breadcrumb.catalog, &catalog) && breadcrumb.revision == 5 &&
               breadcrumb.timestamp == 1005,
           "the breadcrumb says so");
@@ -107,8 +108,9 @@ static void expect_failure(const char *words, const char *line, const char *sent
     CHECK(outcome.result < 0 && outcome.exit_code == 16 && strstr(outcome.error.message, words),
           "%s: %s", sentence, outcome.error.message);
     CHECK(logged(line), "logged: %s", line);
-    struct cache_breadcrumb breadcrumb;
-    CHECK(cache_breadcrumb_load(world.cache, FQRN, &breadcrumb) < 0, "nothing is remembered of it");
+    struct breadcrumb breadcrumb;
+    CHECK(breadcrumb_load(cache_directory(world.cache), FQRN, &breadcrumb) < 0,
+          "nothing is remembered of it");
 }
 
 static void what_does_not_verify_is_refused(void)
@@ -364,15 +366,16 @@ static void a_mounted_repository_is_checked(void)
 
     struct hash second = publish(server, 6);
     outcome = check_once(&mounted.root, 5);
-    struct cache_breadcrumb breadcrumb;
+    struct breadcrumb breadcrumb;
     CHECK(outcome.result == 0 && hash_equal(&outcome.root.catalog, &second) &&
-              cache_breadcrumb_load(world.cache, FQRN, &breadcrumb) == 0 &&
+              breadcrumb_load(cache_directory(world.cache), FQRN, &breadcrumb) == 0 &&
               hash_equal(&breadcrumb.catalog, &second) && breadcrumb.revision == 6,
           "a newer one is taken and remembered");
 
     (void)publish(server, 5);
     outcome = check_once(&mounted.root, 5);
-    CHECK(outcome.result < 0 && cache_breadcrumb_load(world.cache, FQRN, &breadcrumb) == 0 &&
+    CHECK(outcome.result < 0 &&
+              breadcrumb_load(cache_directory(world.cache), FQRN, &breadcrumb) == 0 &&
               breadcrumb.revision == 6,
           "what another process knows already is not undone: %s", outcome.error.message);
     world_end();

@@ -1,4 +1,5 @@
-/* The breadcrumb cvmfschecksum.<fqrn> (cvmfs-format.md 10.1). What it means is the repository's. */
+#include "payload/client/breadcrumb.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -9,8 +10,6 @@
 #include "payload/base/file.h"
 #include "payload/base/scope.h"
 #include "payload/base/text.h"
-#include "payload/client/cache.h"
-#include "payload/client/cache_layout.h"
 #include "payload/client/number.h"
 
 #define LONGEST_BREADCRUMB 256
@@ -27,7 +26,7 @@ static int parse_field(char letter, const char **at, const char *end, uint64_t *
     return number_parse(digits, length, number);
 }
 
-int cache_breadcrumb_parse(const char *text, size_t length, struct cache_breadcrumb *breadcrumb)
+int breadcrumb_parse(const char *text, size_t length, struct breadcrumb *breadcrumb)
 {
     const char *end = text + length;
     if (end > text && end[-1] == '\n')
@@ -43,7 +42,7 @@ int cache_breadcrumb_parse(const char *text, size_t length, struct cache_breadcr
     return result == 0 && at == end ? 0 : -EINVAL;
 }
 
-int breadcrumb_load(int directory, const char *name, struct cache_breadcrumb *breadcrumb)
+int breadcrumb_read(int directory, const char *name, struct breadcrumb *breadcrumb)
 {
     auto_fd int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0)
@@ -55,7 +54,7 @@ int breadcrumb_load(int directory, const char *name, struct cache_breadcrumb *br
     struct stat status;
     if (fstat(fd, &status) < 0)
         return -errno;
-    int result = cache_breadcrumb_parse(text, (size_t)length, breadcrumb);
+    int result = breadcrumb_parse(text, (size_t)length, breadcrumb);
     breadcrumb->checked = status.st_mtim.tv_sec;
     return result;
 }
@@ -67,15 +66,14 @@ static int breadcrumb_name(const char *fqrn, struct text *name)
     return text_printf(name, BREADCRUMB_PREFIX "%s", fqrn);
 }
 
-int cache_breadcrumb_load(struct cache *cache, const char *fqrn,
-                          struct cache_breadcrumb *breadcrumb)
+int breadcrumb_load(int directory, const char *fqrn, struct breadcrumb *breadcrumb)
 {
     auto_text struct text name = TEXT_INIT;
     int result = breadcrumb_name(fqrn, &name);
-    return result < 0 ? result : breadcrumb_load(cache_directory(cache), name.bytes, breadcrumb);
+    return result < 0 ? result : breadcrumb_read(directory, name.bytes, breadcrumb);
 }
 
-static int breadcrumb_format(const struct cache_breadcrumb *breadcrumb, struct text *text)
+static int breadcrumb_format(const struct breadcrumb *breadcrumb, struct text *text)
 {
     char hash[HASH_TEXT_SIZE];
     int result = text_append_string(text, hash_format(&breadcrumb->catalog, hash));
@@ -86,8 +84,7 @@ static int breadcrumb_format(const struct cache_breadcrumb *breadcrumb, struct t
     return result;
 }
 
-int cache_breadcrumb_store(struct cache *cache, const char *fqrn,
-                           const struct cache_breadcrumb *breadcrumb)
+int breadcrumb_store(int directory, const char *fqrn, const struct breadcrumb *breadcrumb)
 {
     auto_text struct text name = TEXT_INIT;
     auto_text struct text text = TEXT_INIT;
@@ -99,9 +96,8 @@ int cache_breadcrumb_store(struct cache *cache, const char *fqrn,
     if (result < 0)
         return result;
 
-    const int directory = cache_directory(cache);
-    struct cache_breadcrumb present;
-    if (breadcrumb_load(directory, name.bytes, &present) < 0 ||
+    struct breadcrumb present;
+    if (breadcrumb_read(directory, name.bytes, &present) < 0 ||
         !hash_equal(&present.catalog, &breadcrumb->catalog) ||
         present.timestamp != breadcrumb->timestamp || present.revision != breadcrumb->revision)
         result = file_replace(directory, name.bytes, text.bytes, text.length, 0600);
