@@ -225,7 +225,8 @@ static int store_content(void *context, uint64_t inode, const char *bytes, size_
 static int start_neighbours(struct session *session)
 {
     struct client *client = session->client;
-    if (session->single_threaded || !session->mountpoint)
+    if (session->single_threaded || !session->mountpoint ||
+        !parameters_is_on(client->parameters, "CVMFS_READ_AHEAD", true))
         return 0;
     return neighbours_create(client->tree, client->fetcher, session->mountpoint, store_content,
                              session, loop_yield, &client->neighbours);

@@ -39,12 +39,12 @@ def comes_into_cache(mount: harness.Mount, directory: str) -> bool:
     return one_comes_into_cache(mount, (f"{directory}/f{n:02}" for n in reversed(range(30, 60))))
 
 
-def warm_mount(files: dict[str, str] = FILES) -> harness.Mount:
-    """A fresh mount on a full cache."""
+def warm_mount(files: dict[str, str] = FILES, **settings: str) -> harness.Mount:
+    """A fresh mount on a full cache, with these parameters."""
     # The kernel tells only the owner of a file what it has of it: root inside of the sandbox.
     repository = harness.make_repository(FQRN, "--owner", "0:0", files=files)
     sandbox = harness.Sandbox()
-    config = harness.client_config(repository, f"file://{repository.directory}")
+    config = harness.client_config(repository, f"file://{repository.directory}", settings=settings)
     first = harness.mount(FQRN, config, sandbox=sandbox)
     harness.expect_equal(first.run("cat d*/* >/dev/null").status, 0)
     first.unmount()
@@ -120,6 +120,14 @@ def a_kill_while_contents_are_stored_leaves_nothing_waiting():
             assert not reader.wait(timeout=20).timed_out
         clienttest.wait_until(lambda: not mount.sandbox.processes("cvmfs2"),
                               f"the end of client {number}")
+
+
+@test
+def reading_ahead_can_be_switched_off():
+    mount = warm_mount(CVMFS_READ_AHEAD="no")
+    mount.run("cat d1/f00 d1/f01 d1/f02 d1/f03")
+    assert not comes_into_cache(mount, "d1")
+    expect_equal(mount.read("d1/f20").decode(), FILES["d1/f20"])
 
 
 @test
