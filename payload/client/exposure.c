@@ -10,9 +10,8 @@
 
 #define PLACES 32 /* directories that are hidden, or were until now */
 
-/* How long a reader waits, in nanoseconds: for a directory that is about to be listed, unless his
- * was the first question for it, so that it is the lister who waits; and for what is being stored.
- */
+/* How long a reader waits, in nanoseconds: for a directory that is about to be listed (unless his
+ * was the first question for it: then the lister waits), and for what is being stored. */
 #define LISTING_PATIENCE 1000000
 #define FILLING_PATIENCE 10000000
 
@@ -107,8 +106,7 @@ static void expose(struct exposure *exposure, uint64_t inode)
     add(exposure, &exposure->exposed, inode);
 }
 
-/* Until a directory has no longer that state, but not for longer than `patience`, in nanoseconds.
- */
+/* Until a directory has that state no more, but at most for `patience`, in nanoseconds. */
 static void wait_while(struct exposure *exposure, uint64_t directory, enum state state,
                        int64_t patience)
 {

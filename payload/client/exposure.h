@@ -9,8 +9,8 @@
  * asked:
  *
  * - A directory that was never given to the kernel is hidden as a whole: its own name is good for
- * no time. One question for it has to be expected, that of the thread that lists it; the second one
- *   is a reader's.
+ *   no time. One question for it has to be expected, that of the thread that lists it; the second
+ *   one is a reader's.
  * - Of a directory that somebody may be in, the entries are hidden one by one.
  *
  * Every answer that gives the kernel a file or a directory has to be announced here before it is
@@ -31,8 +31,7 @@ void exposure_destroy(struct exposure *exposure);
 enum exposure_answer {
     EXPOSURE_PLAIN,
     EXPOSURE_HIDDEN,  /* the name has to be good for no time */
-    EXPOSURE_NOTICED, /* the first question of a reader for a directory that was hidden as a whole
-                       */
+    EXPOSURE_NOTICED, /* a reader's first question for a directory that was hidden as a whole */
 };
 
 /* The kernel has asked for a name, and gets `inode`. */
@@ -42,8 +41,7 @@ enum exposure_answer exposure_look_up(struct exposure *exposure, uint64_t inode)
  * name has to be hidden. */
 bool exposure_list(struct exposure *exposure, uint64_t directory, uint64_t cookie, uint64_t inode);
 
-/* Hides a directory as a whole, to be listed. False when that is too late, or too many are hidden.
- */
+/* Hides a directory as a whole, to be listed. False: it is too late, or too many are hidden. */
 bool exposure_hide_directory(struct exposure *exposure, uint64_t directory);
 /* It was listed, or could not be: whether contents may be stored into it. Otherwise it is not
  * hidden any more. */

@@ -25,8 +25,7 @@ struct filler {
     size_t used;
 };
 
-/* Adds one entry, the name of which is good for `validity` seconds; false when the buffer is full.
- */
+/* Adds one entry, its name good for `validity` seconds; false when the buffer is full. */
 static bool add(struct filler *filler, const char *name, const struct stat *status, uint64_t inode,
                 double validity, off_t next)
 {
