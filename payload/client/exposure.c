@@ -99,11 +99,12 @@ static void add(struct exposure *exposure, struct inode_set *set, uint64_t inode
     inode_set_free(&exposure->sealed);
 }
 
+/* Remembered first, so that no store begins while it is waited for the one under way. */
 static void expose(struct exposure *exposure, uint64_t inode)
 {
+    add(exposure, &exposure->exposed, inode);
     while (exposure->storing && (exposure->storing == inode || exposure->storing_below == inode))
         (void)pthread_cond_wait(&exposure->stored, &exposure->lock);
-    add(exposure, &exposure->exposed, inode);
 }
 
 /* Until a directory has that state no more, but at most for `patience`, in nanoseconds. */
@@ -134,12 +135,12 @@ static enum exposure_answer look_up(struct exposure *exposure, uint64_t inode)
     }
     wait_while(exposure, inode, WHOLE, LISTING_PATIENCE);
     wait_while(exposure, inode, FILLING, FILLING_PATIENCE);
-    expose(exposure, inode);
     place = find_place(exposure, inode);
-    if (!place || place->state == ENTRIES)
-        return EXPOSURE_PLAIN;
-    place->state = FREE;
-    return EXPOSURE_NOTICED;
+    const bool was_hidden = place && place->state != ENTRIES;
+    if (was_hidden)
+        place->state = FREE;
+    expose(exposure, inode);
+    return was_hidden ? EXPOSURE_NOTICED : EXPOSURE_PLAIN;
 }
 
 enum exposure_answer exposure_look_up(struct exposure *exposure, uint64_t inode)
@@ -150,22 +151,14 @@ enum exposure_answer exposure_look_up(struct exposure *exposure, uint64_t inode)
     return answer;
 }
 
-/* Under the lock. */
-static bool is_hidden(struct exposure *exposure, uint64_t directory, uint64_t cookie,
-                      uint64_t inode)
-{
-    const struct place *own = find_place(exposure, inode);
-    if (own && own->state != ENTRIES)
-        return true;
-    const struct place *above = find_place(exposure, directory);
-    return above && above->state == ENTRIES && cookie > above->after;
-}
-
 bool exposure_list(struct exposure *exposure, uint64_t directory, uint64_t cookie, uint64_t inode)
 {
     (void)pthread_mutex_lock(&exposure->lock);
-    const bool hidden = is_hidden(exposure, directory, cookie, inode);
-    if (has_state(exposure, directory, WHOLE) || has_state(exposure, directory, FILLING))
+    const struct place *own = find_place(exposure, inode);
+    const struct place *above = find_place(exposure, directory);
+    const bool hidden = (own && own->state != ENTRIES) ||
+                        (above && above->state == ENTRIES && cookie > above->after);
+    if (above && (above->state == WHOLE || above->state == FILLING))
         add(exposure, &exposure->sealed, inode);
     else if (!hidden)
         expose(exposure, inode);

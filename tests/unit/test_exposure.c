@@ -185,6 +185,33 @@ static void *look_up_file(void *context)
     return NULL;
 }
 
+static void *look_up_directory(void *context)
+{
+    (void)exposure_look_up(exposure, DIRECTORY);
+    atomic_store((atomic_bool *)context, true);
+    return NULL;
+}
+
+static void a_reader_does_not_wait_for_the_whole_directory(void)
+{
+    begin();
+    atomic_bool done = false;
+    pthread_t reader;
+    if (!CHECK(hide_and_list() && exposure_begin_store(exposure, DIRECTORY, FILE_ONE) &&
+                   pthread_create(&reader, NULL, look_up_directory, &done) == 0,
+               "somebody comes to a directory while a file of it takes long to be stored"))
+        return;
+    while (atomic_load(&waits) == 0)
+        (void)nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    (void)nanosleep(&(struct timespec){.tv_nsec = 300000000}, NULL); /* his patience is at an end */
+    exposure_end_store(exposure);
+    const bool goes_on = exposure_begin_store(exposure, DIRECTORY, FILE_TWO);
+    if (goes_on)
+        exposure_end_store(exposure);
+    (void)pthread_join(reader, NULL);
+    CHECK(!goes_on && atomic_load(&done), "no further one is stored before he is let in");
+}
+
 static void *close_exposure(void *context)
 {
     exposure_close(exposure);
@@ -226,6 +253,7 @@ int main(void)
     few_directories_are_hidden_at_once();
     too_many_to_remember_end_all_storing();
     nobody_gets_a_file_while_it_is_filled();
+    a_reader_does_not_wait_for_the_whole_directory();
     closing_waits_for_what_is_stored();
     exposure_destroy(exposure);
     return tap_done();
