@@ -227,7 +227,7 @@ static void finish_part(struct preparation *preparation, struct part *part)
     if (part->mode == IN_WHOLE && !exposure_fill(exposure, directory, listed))
         return;
     store_contents(preparation, part);
-    if (part->is_last)
+    if (part->is_last || exposure_is_closed(exposure)) /* then there is no next part */
         exposure_reveal(exposure, directory);
     else
         (void)exposure_hide_entries(exposure, directory, part->last); /* it has a place */
