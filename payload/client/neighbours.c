@@ -22,8 +22,7 @@ struct watch {
     unsigned streak;
 };
 
-/* A directory to go on from, behind a cookie, and whether the reader is in it or still before it.
- */
+/* A directory to go on from, behind a cookie, and whether its reader has reached it. */
 struct start {
     uint64_t directory;
     uint64_t after;
@@ -145,7 +144,7 @@ static void plan(struct neighbours *neighbours, const struct start *start,
 {
     const size_t ahead = start->is_reached ? 1 : 0;
     (void)pthread_mutex_lock(&neighbours->lock);
-    for (size_t index = 0; index < count; index++)
+    for (size_t index = 1; index < count; index++) /* the first was marked when it was submitted */
         mark_done(neighbours, next[index].inode);
     neighbours->expected = found > count ? next[count].inode : 0;
     neighbours->marker = ahead < count ? next[ahead].inode : 0;
