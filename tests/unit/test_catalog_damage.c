@@ -17,6 +17,16 @@ static void what_is_no_database_is_refused(void)
     CHECK(catalog_open(-1, &catalog, &error) == -EIO, "no descriptor is refused");
 }
 
+/* A catalog with one file, in whose row something was changed; the caller closes it. */
+static struct catalog *open_with(const char *assignment)
+{
+    struct catalog_builder builder;
+    builder_begin(&builder, "2.5", 7);
+    builder_entry(&builder, "/file", 0100644, 7, 4, DIGEST);
+    builder_set(&builder, "/file", assignment);
+    return open_built(&builder);
+}
+
 static void values_no_file_could_have_are_damage(void)
 {
     static const char *const assignments[] = {
@@ -41,11 +51,7 @@ static void values_no_file_could_have_are_damage(void)
         "uid = x'00'",
     };
     for (size_t index = 0; index < sizeof assignments / sizeof assignments[0]; index++) {
-        struct catalog_builder builder;
-        builder_begin(&builder, "2.5", 7);
-        builder_entry(&builder, "/file", 0100644, 7, 4, DIGEST);
-        builder_set(&builder, "/file", assignments[index]);
-        auto_catalog struct catalog *catalog = open_built(&builder);
+        auto_catalog struct catalog *catalog = open_with(assignments[index]);
         struct catalog_entry entry;
         CHECK(find(catalog, "/file", &entry) == -EIO, "%s", assignments[index]);
     }
@@ -66,11 +72,7 @@ static void a_name_that_could_lead_elsewhere_is_damage(void)
                                        "symlink = cast(x'610062' AS TEXT)",
                                        "symlink = hex(zeroblob(4096))"};
     for (size_t index = 0; index < sizeof assignments / sizeof assignments[0]; index++) {
-        struct catalog_builder builder;
-        builder_begin(&builder, "2.5", 7);
-        builder_entry(&builder, "/file", 0100644, 7, 4, DIGEST);
-        builder_set(&builder, "/file", assignments[index]);
-        auto_catalog struct catalog *catalog = open_built(&builder);
+        auto_catalog struct catalog *catalog = open_with(assignments[index]);
         struct collected none = {.left = -1};
         CHECK(list(catalog, "", 0, &none) == -EIO && none.names[0] == '\0', "%.40s",
               assignments[index]);
