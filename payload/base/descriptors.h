@@ -4,8 +4,8 @@
 
 #include <stddef.h>
 
-/* Closes every descriptor of the calling thread from `first` on, which are those of the process unless
- * the thread has a table of its own. 0 or a negative errno. */
+/* Closes every descriptor of the calling thread from `first` on, which are those of the process
+ * unless the thread has a table of its own. 0 or a negative errno. */
 int descriptors_close_from(int first);
 
 /* Closes every descriptor above 2 but those in `kept`, which get the numbers from 3 on, written
